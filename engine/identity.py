@@ -1,0 +1,136 @@
+"""Who someone is, what they may see, and what they may do.
+
+Every list, file and API goes through `visible_instances`; every task through `visible_task`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from engine.calendar import Calendar
+from engine.errors import InvalidInput, NotAllowed, NotFound
+from engine.model import Community, Group, InstanceParticipant, Membership, ProcessInstance, User, UserTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A signed-in person with the groups they are in."""
+
+    id: int
+    key: str
+    name: str
+    community_id: int
+    is_admin: bool
+    group_ids: frozenset[int]
+    group_keys: frozenset[str]
+
+
+def person(session: Session, user: User) -> Person:
+    """The user with their memberships."""
+    rows = session.execute(
+        select(Group.id, Group.key).join(Membership).where(Membership.user_id == user.id)
+    ).all()
+    return Person(
+        id=user.id, key=user.key, name=user.name, community_id=user.community_id, is_admin=user.is_admin,
+        group_ids=frozenset(r.id for r in rows), group_keys=frozenset(r.key for r in rows),
+    )  # fmt: skip
+
+
+def user(session: Session, community_id: int, key: str) -> User:
+    """The active user with that key. Raises InvalidInput."""
+    found = session.scalar(select(User).where(User.community_id == community_id, User.key == key, User.active))
+    if found is None:
+        raise InvalidInput(f"There is no active user {key!r}. `avtaleflyt user list` shows those there are.", key=key)
+    return found
+
+
+def group(session: Session, community_id: int, key: str) -> Group:
+    """The group with that key. Raises InvalidInput."""
+    found = session.scalar(select(Group).where(Group.community_id == community_id, Group.key == key))
+    if found is None:
+        raise InvalidInput(f"There is no group {key!r}.", key=key)
+    return found
+
+
+def members(session: Session, group_id: int) -> Sequence[User]:
+    """The group's active members, by name."""
+    query = select(User).join(Membership).where(Membership.group_id == group_id, User.active).order_by(User.name)
+    return session.scalars(query).all()
+
+
+def calendar_of(community: Community) -> Calendar:
+    """The community's working days and zone."""
+    return Calendar(
+        zone=ZoneInfo(community.timezone),
+        closed=frozenset(date.fromisoformat(d) for d in community.closing_days),
+        closed_eves=community.closed_eves,
+    )
+
+
+def visible_instances(person: Person) -> ColumnElement[bool]:
+    """The condition under which `person` sees a case; goes into every query that lists cases."""
+    own = ProcessInstance.community_id == person.community_id
+    if person.is_admin:
+        return own
+    takes_part = (
+        select(InstanceParticipant.id)
+        .where(
+            InstanceParticipant.instance_id == ProcessInstance.id,
+            or_(InstanceParticipant.user_id == person.id, InstanceParticipant.group_id.in_(person.group_ids)),
+        )
+        .exists()
+    )
+    return own & or_(
+        ProcessInstance.owner_id == person.id, ProcessInstance.owner_group_id.in_(person.group_ids), takes_part
+    )
+
+
+def owns(person: Person, instance: ProcessInstance) -> bool:
+    """May they steer the case?"""
+    return (
+        person.is_admin or instance.owner_id == person.id or instance.owner_group_id in person.group_ids
+    ) and person.community_id == instance.community_id
+
+
+def require_owner(person: Person, instance: ProcessInstance) -> None:
+    """Raises NotAllowed unless they may steer the case."""
+    if not owns(person, instance):
+        raise NotAllowed("Only the owner of the case may do this. Ask the secretariat.")
+
+
+def concerns(person: Person, task: UserTask) -> bool:
+    """Is the task theirs or their group's?"""
+    return person.community_id == task.community_id and (
+        person.id in (task.assignee_id, task.approver_id, task.completed_by_id, task.submitted_by_id)
+        or task.candidate_group_id in person.group_ids
+    )
+
+
+def may_read_answers(person: Person, task: UserTask, instance: ProcessInstance, step_open: bool) -> bool:
+    """Others' answers are released when their step has ended, never before; the owner reads finished ones."""
+    if concerns(person, task):
+        return True
+    if owns(person, instance):
+        return task.state in ("completed", "closed", "skipped")
+    return not step_open and task.state == "completed"
+
+
+def instance_by_id(session: Session, person: Person, public_id: str) -> ProcessInstance:
+    """The case, if they may see it. Raises NotFound either way, so that ids tell nothing."""
+    query = select(ProcessInstance).where(ProcessInstance.public_id == public_id, visible_instances(person))
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound(f"There is no case {public_id} that you may see.")
+    return found
+
+
+def task_by_id(session: Session, person: Person, public_id: str) -> UserTask:
+    """The task, if it concerns them or they own its case. Raises NotFound."""
+    task = session.scalar(select(UserTask).where(UserTask.public_id == public_id))
+    if task is None or not (concerns(person, task) or owns(person, task.instance)):
+        raise NotFound(f"There is no task {public_id} that you may see.")
+    return task

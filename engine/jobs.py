@@ -1,0 +1,96 @@
+"""Effects outside the case, such as mails: asked for in the act's own transaction, done afterwards.
+
+Three parts, never merged: claim with a lease and commit; the effect with no transaction open; record the outcome and commit.
+A worker that dies leaves its lease to run out, and another takes the job.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from engine.database import Database
+from engine.model import Job
+
+LEASE = timedelta(minutes=2)
+#: Pauses after the first, second, … failure; after the last one the job has failed.
+PAUSES = tuple(timedelta(minutes=m) for m in (1, 2, 5, 15, 30, 60, 120, 240, 480))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A job that is ours until its lease runs out."""
+
+    id: int
+    lease: int
+    kind: str
+    payload: Mapping[str, Any]
+    instance_id: int | None
+
+
+#: Does the effect; may open transactions of its own. Raising means: try again later.
+Handler = Callable[[Database, Claimed, datetime], None]
+
+
+def enqueue(
+    session: Session,
+    kind: str,
+    *,
+    run_at: datetime,
+    payload: dict[str, Any] | None = None,
+    unique_key: str | None = None,
+    instance_id: int | None = None,
+) -> None:
+    """Ask for an effect once the caller's transaction is committed."""
+    session.add(Job(kind=kind, run_at=run_at, payload=payload or {}, unique_key=unique_key, instance_id=instance_id))
+
+
+def claim(database: Database, now: datetime, kinds: tuple[str, ...]) -> Claimed | None:
+    """Take the job that has waited longest, or None. Any number of workers may call this at once."""
+    due = or_(
+        (Job.state == "queued") & (Job.run_at <= now),
+        (Job.state == "leased") & (Job.lease_until <= now),
+    )
+    with database.transaction() as session:
+        query = select(Job).where(due, Job.kind.in_(kinds)).order_by(Job.run_at, Job.id).limit(1)
+        job = session.scalars(query.with_for_update(skip_locked=True)).first()
+        if job is None:
+            return None
+        job.state, job.lease, job.lease_until = "leased", job.lease + 1, now + LEASE
+        job.attempts += 1
+        return Claimed(
+            id=job.id, lease=job.lease, kind=job.kind, payload=job.payload, instance_id=job.instance_id
+        )
+
+
+def run_one(database: Database, handlers: Mapping[str, Handler], now: datetime) -> bool:
+    """Do one due job; answers whether there was one. A failing job is tried again after a growing pause."""
+    job = claim(database, now, tuple(handlers))
+    if job is None:
+        return False
+    try:
+        handlers[job.kind](database, job, now)
+    except Exception as error:  # recorded below: the job is retried, then shown as failed
+        _record_failure(database, job, now, error)
+    else:
+        _record(database, job, state="done", last_error=None)
+    return True
+
+
+def _record_failure(database: Database, job: Claimed, now: datetime, error: Exception) -> None:
+    with database.reading() as session:
+        attempts = session.scalar(select(Job.attempts).where(Job.id == job.id)) or 0
+    text = f"{type(error).__name__}: {error}"[:2000]
+    if attempts > len(PAUSES):
+        _record(database, job, state="failed", last_error=text)
+    else:
+        _record(database, job, state="queued", last_error=text, run_at=now + PAUSES[attempts - 1])
+
+
+def _record(database: Database, job: Claimed, **values: object) -> None:
+    # Only the latest holder may record: one whose lease was outlived says nothing.
+    with database.transaction() as session:
+        session.execute(update(Job).where(Job.id == job.id, Job.lease == job.lease).values(**values))

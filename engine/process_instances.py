@@ -1,0 +1,338 @@
+"""Cases: started, woken by time, moved by facts, cancelled.
+
+Every act here holds the case's row for the whole transaction, so one act at a time happens to a case.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import deployments, history, identity, jobs, steps
+from engine.bpmn.execution import Execution, Place
+from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
+from engine.model import Community, Group, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask
+
+#: Changes the live state; repeated from the saved state when an automatic element fails afterwards.
+Act = Callable[[Execution], None]
+#: More steps than this without anybody to ask is a loop.
+MAX_SETTLINGS = 1_000
+
+
+def start(
+    session: Session,
+    definition: ProcessDefinition,
+    *,
+    now: datetime,
+    actor: User | None,
+    title: str,
+    data: Mapping[str, Any] | None = None,
+    facts: Mapping[str, date] | None = None,
+    roles: Mapping[str, Mapping[str, str]] | None = None,
+    owner: User | None = None,
+    owner_group: Group | None = None,
+    idempotency_key: str | None = None,
+) -> ProcessInstance:
+    """Start a case on the definition's and its called processes' present versions.
+
+    A repeated start with the same `idempotency_key` answers the case that the first one started. Raises InvalidInput.
+    """
+    if idempotency_key is not None:
+        query = select(ProcessInstance).where(
+            ProcessInstance.community_id == definition.community_id,
+            ProcessInstance.idempotency_key == idempotency_key,
+        )
+        if (existing := session.scalar(query)) is not None:
+            return existing
+    instance = ProcessInstance(
+        community_id=definition.community_id, definition_id=definition.id, title=title, started_at=now,
+        started_by_id=actor.id if actor else None, owner_id=owner.id if owner else None,
+        owner_group_id=owner_group.id if owner_group else None, data=dict(data or {}),
+        facts={name: day.isoformat() for name, day in (facts or {}).items()},
+        pins=deployments.pin(session, definition), idempotency_key=idempotency_key,
+    )  # fmt: skip
+    lanes = deployments.compiled(session, instance).roles
+    instance.roles = _bind_roles(session, instance, lanes, roles or {})
+    session.add(instance)
+    session.flush()  # rows below need its id
+    history.record(
+        session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
+        version=definition.version, facts=instance.facts, roles=instance.roles,
+    )  # fmt: skip
+    steps.allow(session, instance, [instance.owner_id, instance.started_by_id], [instance.owner_group_id])
+    _run(session, instance, now=now, act=None)
+    return instance
+
+
+def _bind_roles(
+    session: Session, instance: ProcessInstance, lanes: Iterable[str], given: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Each lane's people: as given, else the group of the same key where there is one."""
+    for role in given:
+        if role not in lanes:
+            raise InvalidInput(f"The process has no role {role!r}. Its roles: {', '.join(sorted(lanes))}.")
+    query = select(Group.key).where(Group.community_id == instance.community_id, Group.key.in_(list(lanes)))
+    bound: dict[str, Any] = {key: {"group": key} for key in session.scalars(query)}
+    for role, whom in given.items():
+        if "group" in whom:
+            identity.group(session, instance.community_id, whom["group"])
+        else:
+            identity.user(session, instance.community_id, whom["user"])
+        bound[role] = dict(whom)
+    return bound
+
+
+def locked(session: Session, instance_id: int) -> ProcessInstance:
+    """The case, held until the transaction ends. Everything that changes a case starts here."""
+    query = select(ProcessInstance).where(ProcessInstance.id == instance_id).with_for_update()
+    instance = session.scalar(query.execution_options(populate_existing=True))
+    if instance is None:
+        raise NotFound("There is no such case.")
+    return instance
+
+
+def require_active(instance: ProcessInstance) -> None:
+    """Raises NotOpen unless the case is running."""
+    if instance.state != "active":
+        raise NotOpen(f"The case {instance.title!r} is {instance.state}; nothing can be done in it any more.")
+
+
+def due(session: Session, now: datetime, limit: int = 100) -> list[int]:
+    """Ids of the cases whose earliest timer is due, longest waiting first."""
+    query = (
+        select(ProcessInstance.id)
+        .where(ProcessInstance.wake_at.is_not(None), ProcessInstance.state == "active", ProcessInstance.wake_at <= now)
+        .order_by(ProcessInstance.wake_at)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def next_wake(session: Session) -> datetime | None:
+    """When the next timer of any case is due."""
+    query = (
+        select(ProcessInstance.wake_at)
+        .where(ProcessInstance.wake_at.is_not(None), ProcessInstance.state == "active")
+        .order_by(ProcessInstance.wake_at)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def wake(session: Session, instance_id: int, *, now: datetime) -> bool:
+    """Let the case's due timers fire; answers whether anything was due. Safe to repeat and to race."""
+    instance = locked(session, instance_id)
+    if instance.state != "active" or instance.wake_at is None or instance.wake_at > now:
+        return False
+    run(session, instance, now=now, act=None)
+    return True
+
+
+def set_facts(
+    session: Session,
+    instance: ProcessInstance,
+    facts: Mapping[str, date],
+    *,
+    now: datetime,
+    actor_id: int | None,
+    reason: str | None = None,
+) -> None:
+    """Move dates: everything that is derived from them follows in this transaction; what is set by hand stays."""
+    require_active(instance)
+    before = {name: instance.facts.get(name) for name in facts}
+    instance.facts = {**instance.facts, **{name: day.isoformat() for name, day in facts.items()}}
+    new = {name: instance.facts[name] for name in facts}
+    history.record(session, instance, "facts-set", now=now, actor_id=actor_id, note=reason, old=before, new=new)
+    run(session, instance, now=now, act=lambda execution: _rederive(session, instance, execution, now))
+
+
+def answer_facts(
+    session: Session, instance: ProcessInstance, step: Step, facts: Mapping[str, date], *, now: datetime, actor_id: int | None
+) -> None:
+    """Dates that an answer sets, under the names they have where the step's calls bind them."""
+    execution = _execution(session, instance, now, frozenset())
+    named = {execution.root_fact(step.token, name): day for name, day in facts.items()}
+    old = {name: instance.facts.get(name) for name in named}
+    new = {name: day.isoformat() for name, day in named.items()}
+    instance.facts = {**instance.facts, **new}
+    history.record(session, instance, "facts-set", now=now, actor_id=actor_id, old=old, new=new)
+    run(session, instance, now=now, act=lambda live: _rederive(session, instance, live, now))
+
+
+def names_read(session: Session, instance: ProcessInstance) -> frozenset[str]:
+    """The names that the case's expressions read: the only answers that become process variables."""
+    return deployments.compiled(session, instance).names_read
+
+
+def _rederive(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+    execution.rederive_timers()
+    open_steps = steps.open_steps(session, instance)
+    for waiting in execution.waiting():
+        if (step := open_steps.get(waiting.token)) is None:
+            continue
+        query = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(steps.OPEN_TASK))
+        for task in session.scalars(query.with_for_update()):
+            if not task.due_by_hand:
+                move_due_date(task, steps.due_date(execution, waiting, task.item_data or task.item))
+        step.due_date = latest_due(session, step)
+    steps.set_deadlines(execution, open_steps.values())
+
+
+def move_due_date(task: UserTask, day: date | None) -> None:
+    """Give a task another due date; a new generation, so that mails about it go out again once."""
+    if day != task.due_date:
+        task.due_date = day
+        task.due_generation += 1
+        task.revision += 1
+
+
+def latest_due(session: Session, step: Step) -> date | None:
+    """The latest due date among the step's open tasks."""
+    days = session.scalars(
+        select(UserTask.due_date).where(UserTask.step_id == step.id, UserTask.state.in_(steps.OPEN_TASK))
+    )
+    return max((d for d in days if d), default=None)
+
+
+def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_id: int | None, reason: str) -> None:
+    """End the case for good; open tasks are withdrawn. Raises InvalidInput without a reason."""
+    require_active(instance)
+    if not reason.strip():
+        raise InvalidInput("Say why the case is cancelled; the reason is kept in its history.")
+    for step in steps.open_steps(session, instance).values():
+        steps.end_step(session, instance, step, "withdrawn", now=now)
+    history.record(session, instance, "cancelled", now=now, actor_id=actor_id, note=reason)
+    _finish(instance, "cancelled", now)
+    touch(session, instance, now=now)
+
+
+def retry(session: Session, instance: ProcessInstance, incident: Incident, *, now: datetime, actor_id: int | None) -> None:
+    """Run the element of an incident again, after what caused it was mended."""
+    require_active(instance)
+    if incident.resolved_at is not None:
+        raise NotOpen("The incident is already resolved.")
+    incident.resolved_at, incident.resolved_by_id = now, actor_id
+    history.record(
+        session, instance, "incident-retried", now=now, actor_id=actor_id, incident=incident.id,
+        element=incident.element_id,
+    )  # fmt: skip
+    session.flush()  # the run below must not see it as open
+    run(session, instance, now=now, act=None)
+
+
+def open_incidents(session: Session, instance: ProcessInstance) -> list[Incident]:
+    """Where the case stands because something failed."""
+    query = select(Incident).where(Incident.instance_id == instance.id, Incident.resolved_at.is_(None))
+    return list(session.scalars(query.order_by(Incident.id)))
+
+
+def require_revision(instance: ProcessInstance, revision: int | None) -> None:
+    """Raises Stale when the caller looked at an older case; None means the caller did not look."""
+    if revision is not None and revision != instance.revision:
+        raise Stale("The case has changed since you opened the page. Look at it again, then decide.")
+
+
+# --- the one way a case moves -----------------------------------------------------------------------------------------
+
+
+def run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None) -> None:
+    """Do `act` on the live state, let everything automatic follow, make the rows agree, save.
+
+    When an automatic element fails, `act` is repeated from the saved state and the case stops before that element, held
+    by an Incident: what a person did is never lost.
+    """
+    require_active(instance)
+    _run(session, instance, now=now, act=act)
+
+
+def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None) -> None:
+    parked: frozenset[Place] = frozenset((i.call_path, i.element_id) for i in open_incidents(session, instance))
+    failures: list[ElementFailed] = []
+    while True:
+        execution = _execution(session, instance, now, parked)
+        try:
+            if act is not None:
+                act(execution)
+            _settle(session, instance, execution, now)
+            break
+        except ElementFailed as failure:
+            place = (failure.call_path, failure.element_id)
+            if place in parked:
+                raise
+            parked |= {place}
+            failures.append(failure)
+    for failure in failures:
+        _park(session, instance, failure, now)
+    _save(session, instance, execution, now)
+
+
+def _execution(
+    session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]
+) -> Execution:
+    compiled = deployments.compiled(session, instance)
+    community = session.get_one(Community, instance.community_id)
+    context: dict[str, Any] = {
+        "facts": instance.facts, "calendar": identity.calendar_of(community), "now": now, "parked": parked,
+    }  # fmt: skip
+    if instance.state_document is None:
+        execution = Execution.start(compiled.specification, _variables(compiled, instance), **context)
+    else:
+        execution = Execution.restore(compiled.specification, instance.state_document, **context)
+    execution.outputs = lambda token: _silent_output(session, instance, execution, token)
+    return execution
+
+
+def _variables(compiled: deployments.Compiled, instance: ProcessInstance) -> dict[str, Any]:
+    """Of the start data, what the model's expressions read."""
+    return {name: value for name, value in instance.data.items() if name in compiled.names_read}
+
+
+def _silent_output(session: Session, instance: ProcessInstance, execution: Execution, token: str) -> dict[str, Any]:
+    step = session.scalar(select(Step).where(Step.instance_id == instance.id, Step.token == token))
+    return steps.output_of(execution, step) if step is not None else {}
+
+
+def _settle(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+    for _ in range(MAX_SETTLINGS):
+        execution.advance()
+        try:
+            steps.synchronise(session, instance, execution, now=now)
+            return
+        except steps.NothingToAsk:
+            continue
+    raise ElementFailed(call_path="", element_id="", cause="the model loops through steps that ask nobody")
+
+
+def _save(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+    if execution.completed:
+        history.record(session, instance, "completed", now=now)
+        _finish(instance, "completed", now)
+    else:
+        instance.wake_at = execution.next_wake()
+        instance.state_document = execution.save()
+    touch(session, instance, now=now)
+
+
+def _finish(instance: ProcessInstance, state: str, now: datetime) -> None:
+    instance.state, instance.ended_at, instance.state_document, instance.wake_at = state, now, None, None
+
+
+def _park(session: Session, instance: ProcessInstance, failure: ElementFailed, now: datetime) -> None:
+    incident = Incident(
+        community_id=instance.community_id, instance_id=instance.id, call_path=failure.call_path,
+        element_id=failure.element_id, cause=failure.cause, created_at=now,
+    )  # fmt: skip
+    session.add(incident)
+    session.flush()  # history names its id
+    history.record(session, instance, "incident", now=now, incident=incident.id, element=failure.element_id)
+
+
+def touch(session: Session, instance: ProcessInstance, *, now: datetime) -> None:
+    """Count the act, and ask for the mails to be reconciled once it is committed."""
+    instance.revision += 1
+    jobs.enqueue(
+        session, "reconcile", run_at=now, instance_id=instance.id,
+        unique_key=f"reconcile:{instance.id}:{instance.revision}",
+    )  # fmt: skip

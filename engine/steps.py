@@ -1,0 +1,300 @@
+"""The waiting elements that people fulfil: opened from the live state, counted by rows, closed by whatever ends them.
+
+`synchronise` is the one place where the live state becomes rows. Rows are the truth about people; the live state is the
+truth about tokens.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from engine import history
+from engine.bpmn.execution import Execution, Waiting
+from engine.bpmn.expressions import ExpressionError, UndefinedName, evaluate, parse
+from engine.bpmn.reading import UserTaskElement
+from engine.calendar import Calendar
+from engine.errors import ElementFailed
+from engine.model import Group, InstanceParticipant, ProcessInstance, Step, User, UserTask
+
+OPEN_TASK = ("open", "submitted", "pending")
+
+
+def open_steps(session: Session, instance: ProcessInstance) -> dict[str, Step]:
+    """The case's open steps by token."""
+    query = select(Step).where(Step.instance_id == instance.id, Step.state == "open").with_for_update()
+    return {step.token: step for step in session.scalars(query)}
+
+
+def output_of(execution: Execution, step: Step) -> dict[str, Any]:
+    """What a step that asks several gives to the process: how many were asked, answered and stayed silent."""
+    element = execution.element(step.call_path, step.element_id)
+    name = element.properties.get("output")
+    if element.multi_instance is None or not name:
+        return {}
+    return {name: {"total": step.total, "completed": step.completed, "silent": step.total - step.completed}}
+
+
+def synchronise(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:
+    """Make steps and tasks say what the live state says: close what is gone, open what waits now.
+
+    Everything that can fail is computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a
+    step had nobody to ask: the live state has then moved on and wants to be advanced again.
+    """
+    known = open_steps(session, instance)
+    waiting = {w.token: w for w in execution.waiting()}
+    people = _People(session, instance)
+    opening = [
+        _prepare(session, instance, execution, element, people, now)
+        for token, element in waiting.items()
+        if token not in known
+    ]
+    for token, step in known.items():
+        if token not in waiting:
+            end_step(session, instance, step, "closed" if token in execution.interrupted else "withdrawn", now=now)
+    for step, tasks in opening:
+        _open(session, instance, step, tasks, now)
+    people.let_see()
+    still_open = [step for token, step in known.items() if token in waiting] + [step for step, _ in opening]
+    set_deadlines(execution, still_open)
+
+
+def end_step(session: Session, instance: ProcessInstance, step: Step, state: str, *, now: datetime) -> None:
+    """End a step as completed, closed, skipped or withdrawn; tasks still open in it end with it."""
+    step.state, step.ended_at = state, now
+    left = "withdrawn" if state == "completed" else state
+    tasks = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(OPEN_TASK)).with_for_update()
+    for task in session.scalars(tasks):
+        task.state, task.revision = left, task.revision + 1
+    history.record(
+        session, instance, f"step-{state}", now=now, step=step.id, element=step.element_id,
+        total=step.total, completed=step.completed,
+    )  # fmt: skip
+
+
+def set_deadlines(execution: Execution, steps: Iterable[Step]) -> None:
+    """Let each closing step's timer wait for its latest open row."""
+    for step in steps:
+        if step.closes:
+            moment = execution.calendar.end_of_day(step.due_date) if step.due_date else None
+            execution.set_deadline(step.token, moment)
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def _prepare(
+    session: Session,
+    instance: ProcessInstance,
+    execution: Execution,
+    waiting: Waiting,
+    people: "_People",
+    now: datetime,
+) -> tuple[Step, list[UserTask]]:
+    items = _items(execution, waiting)
+    if items == []:
+        nobody = Step(call_path=waiting.call_path, element_id=waiting.element.id, total=0, completed=0)
+        execution.complete(waiting.token, output_of(execution, nobody))
+        raise NothingToAsk
+    element, asked = waiting.element, items if items is not None else [None]
+    step = Step(
+        instance_id=instance.id, call_path=waiting.call_path, element_id=element.id, name=_title(execution, waiting),
+        round=_round(session, instance, waiting), token=waiting.token, opened_at=now, total=len(asked),
+        closes=element.closes,
+    )  # fmt: skip
+    tasks = [_task(execution, waiting, step, instance, people, item, now) for item in asked]
+    sequential = element.multi_instance is not None and element.multi_instance.sequential
+    for position, task in enumerate(tasks):
+        task.position = position
+        task.state = "pending" if sequential and position > 0 else "open"
+    step.due_date = max((t.due_date for t in tasks if t.due_date), default=None)
+    return step, tasks
+
+
+def _open(session: Session, instance: ProcessInstance, step: Step, tasks: list[UserTask], now: datetime) -> None:
+    session.add(step)
+    session.flush()  # tasks and history need the step's id
+    for task in tasks:
+        task.step_id = step.id
+    session.add_all(tasks)
+    history.record(
+        session, instance, "step-opened", now=now, step=step.id, element=step.element_id, round=step.round,
+        total=step.total, due=step.due_date.isoformat() if step.due_date else None,
+    )  # fmt: skip
+
+
+class NothingToAsk(Exception):  # noqa: N818 - a signal to run on, not an error
+    """A step had nobody to ask and completed at once; the live state has moved on."""
+
+
+def _items(execution: Execution, waiting: Waiting) -> list[Any] | None:
+    marker = waiting.element.multi_instance
+    if marker is None:
+        return None
+    try:
+        items = execution.value_at(waiting.token, marker.collection)
+    except ExpressionError as error:
+        raise _failure(waiting, f"collection: {error}") from error
+    if not isinstance(items, list):
+        raise _failure(waiting, f"The collection {marker.collection} is not a list.")
+    return items
+
+
+def _failure(waiting: Waiting, cause: str) -> ElementFailed:
+    return ElementFailed(call_path=waiting.call_path, element_id=waiting.element.id, cause=cause)
+
+
+def _round(session: Session, instance: ProcessInstance, waiting: Waiting) -> int:
+    query = select(func.count()).where(
+        Step.instance_id == instance.id,
+        Step.call_path == waiting.call_path,
+        Step.element_id == waiting.element.id,
+    )
+    return (session.scalar(query) or 0) + 1
+
+
+def _title(execution: Execution, waiting: Waiting) -> str:
+    return execution.text_at(waiting.token, waiting.element.properties.get("title")) or waiting.element.name
+
+
+def item_scope(waiting: Waiting, item: Any) -> dict[str, object]:
+    """The item variable, bound."""
+    marker = waiting.element.multi_instance
+    return {marker.item: item} if marker is not None else {}
+
+
+def due_date(execution: Execution, waiting: Waiting, item: Any) -> date | None:
+    """The date the model derives from the facts, or None while a name in it is not known."""
+    if not waiting.element.due_date:
+        return None
+    try:
+        value = execution.value_at(waiting.token, waiting.element.due_date, item_scope(waiting, item))
+        if isinstance(value, str) and value:
+            value = date.fromisoformat(value)
+    except UndefinedName:
+        return None
+    except (ExpressionError, ValueError) as error:
+        raise _failure(waiting, f"due date {waiting.element.due_date}: {error}") from error
+    if value is not None and not isinstance(value, date):
+        if value == "":
+            return None
+        raise _failure(waiting, f"The due date {waiting.element.due_date} gives {value!r}, which is no date.")
+    return value
+
+
+def _task(
+    execution: Execution,
+    waiting: Waiting,
+    step: Step,
+    instance: ProcessInstance,
+    people: "_People",
+    item: Any,
+    now: datetime,
+) -> UserTask:
+    element, scope = waiting.element, item_scope(waiting, item)
+    text = {name: execution.text_at(waiting.token, source, scope) for name, source in _keys(waiting).items()}
+    role = instance.roles.get(element.role or "", {})
+    assignee, candidate_group = text["assignee"], text["group"]
+    if assignee is None and candidate_group is None:
+        assignee, candidate_group = role.get("user"), role.get("group")
+    if assignee is None and candidate_group is None:
+        raise _failure(waiting, f"Nobody is bound to the role {element.role!r}.")
+    named = item if isinstance(item, Mapping) else {}
+    return UserTask(
+        community_id=instance.community_id,
+        instance_id=instance.id,
+        name=step.name,
+        item=str(named.get("key", item)) if item is not None and named.get("key", None) is not None else None,
+        item_name=named.get("name"),
+        item_data=dict(named) if named else None,
+        assignee_id=people.user(assignee, waiting),
+        candidate_group_id=people.group(candidate_group, waiting),
+        approver_id=people.user(text["approver"], waiting),
+        form_key=text["form"] or element.form_key,
+        priority=element.priority,
+        opened_at=now,
+        due_date=due_date(execution, waiting, item),
+    )
+
+
+def _keys(waiting: Waiting) -> dict[str, str | None]:
+    element = waiting.element
+    return {
+        "assignee": element.assignee,
+        "group": element.candidate_groups,
+        "approver": element.properties.get("approver"),
+        "form": element.properties.get("form"),
+    }
+
+
+class _People:
+    """Finds users and groups by key, once each, and lets those asked see the case."""
+
+    def __init__(self, session: Session, instance: ProcessInstance) -> None:
+        self._session = session
+        self._instance = instance
+        self._users: dict[str, int | None] = {}
+        self._groups: dict[str, int | None] = {}
+
+    def user(self, key: str | None, waiting: Waiting) -> int | None:
+        return self._find(User, self._users, key, waiting)
+
+    def group(self, key: str | None, waiting: Waiting) -> int | None:
+        return self._find(Group, self._groups, key, waiting)
+
+    def _find(
+        self, table: type[User] | type[Group], held: dict[str, int | None], key: str | None, waiting: Waiting
+    ) -> int | None:
+        if not key:
+            return None
+        if key not in held:
+            query = select(table.id).where(table.community_id == self._instance.community_id, table.key == key)
+            held[key] = self._session.scalar(query)
+        if held[key] is None:
+            raise _failure(waiting, f"There is no {table.__tablename__} {key!r}.")
+        return held[key]
+
+    def let_see(self) -> None:
+        allow(self._session, self._instance, self._users.values(), self._groups.values())
+
+
+def allow(
+    session: Session, instance: ProcessInstance, user_ids: Iterable[int | None], group_ids: Iterable[int | None]
+) -> None:
+    """Let users and groups see the case, if they don't yet."""
+    rows = session.execute(
+        select(InstanceParticipant.user_id, InstanceParticipant.group_id).where(
+            InstanceParticipant.instance_id == instance.id
+        )
+    )
+    held = {(row.user_id, row.group_id) for row in rows}
+    wanted = {(u, None) for u in user_ids if u} | {(None, g) for g in group_ids if g}
+    for user_id, group_id in sorted(wanted - held, key=str):
+        session.add(InstanceParticipant(instance_id=instance.id, user_id=user_id, group_id=group_id))
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+def is_fulfilled(step: Step, element: UserTaskElement) -> bool:
+    """Have enough answered? The completion condition sees BPMN's counters."""
+    if step.completed >= step.total:
+        return True
+    marker = element.multi_instance
+    if marker is None or marker.completion_condition is None:
+        return False
+    counters = {
+        "nrOfInstances": step.total,
+        "nrOfActiveInstances": step.total - step.completed,
+        "nrOfCompletedInstances": step.completed,
+    }
+    return bool(evaluate(parse(marker.completion_condition), counters, Calendar()))
+
+
+def open_next(session: Session, step: Step) -> None:
+    """Open the next row of a step that asks one after the other."""
+    query = select(UserTask).where(UserTask.step_id == step.id, UserTask.state == "pending")
+    if (task := session.scalars(query.order_by(UserTask.position).limit(1)).first()) is not None:
+        task.state, task.revision = "open", task.revision + 1

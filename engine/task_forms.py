@@ -1,0 +1,47 @@
+"""The form of a task and the data it is filled with: what pages, the API and commands ask for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import deployments, forms, identity
+from engine.errors import InvalidAnswers
+from engine.form_definitions import fields_of
+from engine.model import Community, Group, ProcessInstance, User, UserTask
+
+_EMPTY = {"id": "empty", "type": "default", "components": []}
+
+
+def form_of(session: Session, instance: ProcessInstance, task: UserTask) -> tuple[forms.Form, dict[str, object]]:
+    """The task's form and its input data; a task without a form has an empty one."""
+    definitions = deployments.compiled(session, instance).forms
+    community = session.get_one(Community, instance.community_id)
+    form = forms.load(definitions.get(task.form_key or "", _EMPTY), identity.calendar_of(community))
+    return form, _inputs(session, instance, task, form)
+
+
+def _inputs(session: Session, instance: ProcessInstance, task: UserTask, form: forms.Form) -> dict[str, object]:
+    inputs: dict[str, object] = {**instance.data, **instance.facts, "title": instance.title}
+    if task.item_data is not None:
+        inputs |= {"item": task.item_data, "party": task.item_data}
+    asked = {found.values_key for found in fields_of(form.components)}
+    if "bodies" in asked:
+        inputs["bodies"] = _options(session, Group, instance.community_id)
+    if "people" in asked:
+        inputs["people"] = _options(session, User, instance.community_id)
+    return inputs
+
+
+def _options(session: Session, table: type[Group] | type[User], community_id: int) -> list[dict[str, str]]:
+    query = select(table.key, table.name).where(table.community_id == community_id).order_by(table.name)
+    return [{"label": row.name, "value": row.key} for row in session.execute(query)]
+
+
+def checked(form: forms.Form, answers: Mapping[str, Any], inputs: Mapping[str, object]) -> dict[str, Any]:
+    """The answers, cleaned. Raises InvalidAnswers naming each field."""
+    clean, problems = form.validate_json(answers, inputs)
+    if problems:
+        raise InvalidAnswers(problems)
+    return clean

@@ -1,0 +1,364 @@
+"""A person's tasks: listed, claimed, drafted, completed, approved, handed over.
+
+Every act locks the case, then its step, then the task, and looks at the task only after that: whoever comes second is told
+what happened, and what they wrote is kept as a draft.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from engine import deployments, history, identity, process_instances, steps, task_forms
+from engine.bpmn.execution import Execution
+from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
+from engine.forms import Form
+from engine.identity import Person
+from engine.model import ProcessInstance, Step, User, UserTask
+
+OPEN = ("open", "submitted")
+_ENDED = {
+    "completed": "The task is already completed.",
+    "closed": "The deadline has passed and the step is closed.",
+    "skipped": "The step was skipped by the owner of the case.",
+    "withdrawn": "The task was withdrawn.",
+    "pending": "It is not this party's turn yet.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A task with everything locked that an act on it may change."""
+
+    instance: ProcessInstance
+    step: Step
+    task: UserTask
+
+
+def hold(session: Session, task_id: int) -> Held:
+    """Lock the task's case, then its step, then the task itself, and read them afresh."""
+    row = session.execute(select(UserTask.instance_id, UserTask.step_id).where(UserTask.id == task_id)).one()
+    instance = process_instances.locked(session, row.instance_id)
+    fresh: dict[str, Any] = {"populate_existing": True}
+    step = session.scalars(select(Step).where(Step.id == row.step_id).with_for_update(), execution_options=fresh).one()
+    task = session.scalars(
+        select(UserTask).where(UserTask.id == task_id).with_for_update(), execution_options=fresh
+    ).one()
+    return Held(instance=instance, step=step, task=task)
+
+
+def require_open(held: Held, revision: int | None, *states: str) -> None:
+    """Raises NotOpen or Stale when the task is not as the caller saw it."""
+    process_instances.require_active(held.instance)
+    if held.task.state not in (states or OPEN):
+        raise NotOpen(
+            _ENDED.get(held.task.state, "The task is not waiting for this."), task=held.task.public_id, state=held.task.state
+        )
+    if revision is not None and revision != held.task.revision:
+        raise Stale("Someone else has changed the task since you opened it. What you wrote is kept as a draft.")
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def waits_for(person: Person) -> ColumnElement[bool]:
+    """Tasks where the ball is with this person, or free in one of their groups."""
+    mine = (UserTask.assignee_id == person.id) & (UserTask.state == "open")
+    free = UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.group_ids) & (UserTask.state == "open")
+    to_approve = (UserTask.approver_id == person.id) & (UserTask.state == "submitted")
+    return (UserTask.community_id == person.community_id) & or_(mine, free, to_approve)
+
+
+def is_free(task: UserTask) -> bool:
+    """May any member of its group take it?"""
+    return task.state == "open" and task.assignee_id is None
+
+
+# --- acts -------------------------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, task_id: int, *, actor: Person, now: datetime, revision: int | None = None) -> UserTask:
+    """Take a free task of one's group. Raises NotOpen naming who has it."""
+    held = hold(session, task_id)
+    require_open(held, None, "open")
+    task = held.task
+    if task.assignee_id == actor.id:
+        return task
+    if task.assignee_id is not None:
+        other = session.get_one(User, task.assignee_id)
+        raise NotOpen(f"Expected to claim {task.name!r}, but {other.name} already has it.", assignee=other.key)
+    if task.candidate_group_id not in actor.group_ids:
+        raise NotAllowed("The task is for a group you are not in.")
+    require_open(held, revision, "open")
+    _assign(session, held, actor.id, "claimed", actor=actor, now=now)
+    return task
+
+
+def release(session: Session, task_id: int, *, actor: Person, now: datetime) -> UserTask:
+    """Give a claimed task back to its group."""
+    held = hold(session, task_id)
+    require_open(held, None, "open")
+    if held.task.assignee_id != actor.id or held.task.candidate_group_id is None:
+        raise NotAllowed("Only the one who took a group's task can give it back.")
+    _assign(session, held, None, "released", actor=actor, now=now)
+    return held.task
+
+
+def delegate(
+    session: Session, task_id: int, *, to: User, actor: Person, now: datetime, reason: str | None = None
+) -> UserTask:
+    """Hand an open task to another person. Its assignee may, the group's members may, and so may the owner."""
+    held = hold(session, task_id)
+    require_open(held, None, "open")
+    if not (_fills(actor, held.task) or identity.owns(actor, held.instance)):
+        raise NotAllowed("Only the one who has the task, or the owner of the case, can hand it over.")
+    if to.community_id != held.task.community_id or not to.active:
+        raise InvalidInput(f"{to.name} can't take tasks here.")
+    steps.allow(session, held.instance, [to.id], [])
+    _assign(session, held, to.id, "delegated", actor=actor, now=now, note=reason, to=to.key)
+    return held.task
+
+
+def _assign(
+    session: Session, held: Held, user_id: int | None, kind: str, *, actor: Person, now: datetime, note: str | None = None, **data: Any
+) -> None:
+    held.task.assignee_id = user_id
+    held.task.revision += 1
+    history.record(
+        session, held.instance, kind, now=now, actor_id=actor.id, task_id=held.task.id, note=note, item=held.task.item, **data
+    )
+    process_instances.touch(session, held.instance, now=now)
+
+
+def save_draft(session: Session, task_id: int, answers: Mapping[str, Any], *, actor: Person, now: datetime) -> UserTask:
+    """Keep what is written so far; nothing is checked, nobody is told, and the case does not move."""
+    held = hold(session, task_id)
+    require_open(held, None, "open")
+    if not (_fills(actor, held.task) or actor.id == held.task.approver_id):
+        raise NotAllowed("Only the one who has the task can write in it.")
+    first = held.task.draft is None
+    held.task.draft = dict(answers)
+    held.task.draft_saved_at, held.task.draft_by_id = now, actor.id
+    if first:
+        history.record(
+            session, held.instance, "draft-saved", now=now, actor_id=actor.id, task_id=task_id, item=held.task.item
+        )
+    return held.task
+
+
+def complete(
+    session: Session,
+    task_id: int,
+    answers: Mapping[str, Any],
+    *,
+    actor: Person,
+    now: datetime,
+    revision: int | None = None,
+    reason: str | None = None,
+) -> UserTask:
+    """Send the answers. Where the task has an approver and someone else fills it in, it then waits for the approver.
+
+    The owner may answer on behalf of a party, with a reason. Completing again with the same answers gives the first result.
+    Raises InvalidAnswers, NotOpen, NotAllowed or Stale; nothing is then changed.
+    """
+    held = hold(session, task_id)
+    form, inputs = task_forms.form_of(session, held.instance, held.task)
+    if _is_repeat(held.task, form.clean(answers, inputs), actor):
+        return held.task
+    on_behalf = _require_may_answer(held, actor, reason)
+    require_open(held, revision)
+    clean = task_forms.checked(form, answers, inputs)
+    held.task.revision += 1
+    if held.task.approver_id not in (None, actor.id) and not on_behalf:
+        _submit(session, held, clean, actor, now)
+        return held.task
+    kind = "answered-on-behalf" if on_behalf else "completed-task"
+    behalf_of = (held.task.approver_id or held.task.assignee_id) if on_behalf else None
+    _record_answer(session, held, clean, kind, actor, now, reason, behalf_of)
+    _count(session, held, form, inputs, now)
+    return held.task
+
+
+def _is_repeat(task: UserTask, clean: Mapping[str, Any], actor: Person) -> bool:
+    """The same person pressed twice: the first press counted."""
+    sent = actor.id in (task.completed_by_id, task.submitted_by_id) and task.state in ("completed", "submitted")
+    return sent and task.answers == clean
+
+
+def _fills(actor: Person, task: UserTask) -> bool:
+    if task.assignee_id is not None:
+        return task.assignee_id == actor.id
+    return task.candidate_group_id in actor.group_ids
+
+
+def _require_may_answer(held: Held, actor: Person, reason: str | None) -> bool:
+    """Whether the answer is given on behalf of the one asked. Raises NotAllowed."""
+    if _fills(actor, held.task) or actor.id == held.task.approver_id:
+        return False
+    if not identity.owns(actor, held.instance):
+        raise NotAllowed(f"The task {held.task.name!r} is assigned to someone else.")
+    if not (reason or "").strip():
+        raise InvalidInput("Say why you answer on their behalf; the reason is kept in the case's history.")
+    return True
+
+
+def _submit(session: Session, held: Held, clean: dict[str, Any], actor: Person, now: datetime) -> None:
+    task = held.task
+    task.state, task.answers, task.submitted_by_id, task.submitted_at = "submitted", clean, actor.id, now
+    task.assignee_id = task.assignee_id or actor.id
+    history.record(session, held.instance, "submitted", now=now, actor_id=actor.id, task_id=task.id, item=task.item)
+    process_instances.touch(session, held.instance, now=now)
+
+
+def approve(session: Session, task_id: int, *, actor: Person, now: datetime, revision: int | None = None) -> UserTask:
+    """The approver makes the submitted answers the party's answer."""
+    held = hold(session, task_id)
+    if held.task.state == "completed" and held.task.completed_by_id == actor.id:
+        return held.task
+    if held.task.approver_id != actor.id:
+        raise NotAllowed("Only the approver can approve the answer.")
+    require_open(held, revision, "submitted")
+    held.task.revision += 1
+    form, inputs = task_forms.form_of(session, held.instance, held.task)
+    _record_answer(session, held, dict(held.task.answers or {}), "approved", actor, now, None, None)
+    _count(session, held, form, inputs, now)
+    return held.task
+
+
+def send_back(
+    session: Session, task_id: int, *, actor: Person, now: datetime, note: str, revision: int | None = None
+) -> UserTask:
+    """The approver wants the answer changed: the filler has the ball again, with the answers as a draft."""
+    held = hold(session, task_id)
+    if held.task.approver_id != actor.id:
+        raise NotAllowed("Only the approver can send the answer back.")
+    require_open(held, revision, "submitted")
+    task = held.task
+    task.state, task.draft, task.revision = "open", task.answers, task.revision + 1
+    task.draft_saved_at, task.draft_by_id = now, task.submitted_by_id
+    history.record(
+        session, held.instance, "sent-back", now=now, actor_id=actor.id, task_id=task.id, note=note or None, item=task.item
+    )
+    process_instances.touch(session, held.instance, now=now)
+    return task
+
+
+def _record_answer(
+    session: Session, held: Held, clean: dict[str, Any], kind: str, actor: Person, now: datetime, note: str | None,
+    behalf_of: int | None,
+) -> None:  # fmt: skip
+    task = held.task
+    task.state, task.answers, task.draft = "completed", clean, None
+    task.completed_by_id, task.completed_at = actor.id, now
+    history.record(
+        session, held.instance, kind, now=now, actor_id=actor.id, on_behalf_of_id=behalf_of, task_id=task.id, note=note,
+        item=task.item, step=held.step.id, outcome=clean.get("utfall"),
+    )  # fmt: skip
+
+
+def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object], now: datetime) -> None:
+    """Count the answer; only the one that fulfils the step moves the case."""
+    instance, step, task = held.instance, held.step, held.task
+    step.completed += 1
+    _set_facts(session, held, form, inputs, now)
+    if not steps.is_fulfilled(step, deployments.element(session, instance, step)):
+        steps.open_next(session, step)
+        process_instances.touch(session, instance, now=now)
+        return
+    _fulfil(session, held, now, _variables(session, held, task))
+
+
+def _fulfil(session: Session, held: Held, now: datetime, variables: Mapping[str, Any]) -> None:
+    steps.end_step(session, held.instance, held.step, "completed", now=now)
+    _move_on(session, held.instance, held.step, now, variables)
+
+
+def _move_on(
+    session: Session, instance: ProcessInstance, step: Step, now: datetime, variables: Mapping[str, Any]
+) -> None:
+    def act(execution: Execution) -> None:
+        execution.complete(step.token, {**variables, **steps.output_of(execution, step)})
+
+    process_instances.run(session, instance, now=now, act=act)
+
+
+def _variables(session: Session, held: Held, task: UserTask) -> dict[str, Any]:
+    """Of the answers, what the model's expressions read; everything else stays in its row."""
+    if held.step.total > 1 or task.item is not None:
+        return {}
+    read = process_instances.names_read(session, held.instance)
+    return {name: value for name, value in (task.answers or {}).items() if name in read}
+
+
+def _set_facts(session: Session, held: Held, form: Form, inputs: Mapping[str, object], now: datetime) -> None:
+    """Dates in the answers that the form binds to facts, such as a new meeting."""
+    facts = form.facts(held.task.answers or {}, inputs)
+    if facts:
+        process_instances.answer_facts(session, held.instance, held.step, facts, now=now, actor_id=held.task.completed_by_id)
+
+
+# --- the owner's acts -------------------------------------------------------------------------------------------------
+
+
+def extend(
+    session: Session, task_id: int, *, due_date: date, actor: Person, now: datetime, reason: str
+) -> UserTask:
+    """Give one person another due date; the others keep theirs. The step closes at the latest."""
+    held = hold(session, task_id)
+    identity.require_owner(actor, held.instance)
+    require_open(held, None)
+    old = held.task.due_date
+    process_instances.move_due_date(held.task, due_date)
+    held.task.due_by_hand = True
+    session.flush()  # the step's date is the latest of its rows
+    held.step.due_date = process_instances.latest_due(session, held.step)
+    history.record(
+        session, held.instance, "extended", now=now, actor_id=actor.id, task_id=task_id, note=reason or None,
+        item=held.task.item, old=old.isoformat() if old else None, new=due_date.isoformat(),
+    )  # fmt: skip
+    process_instances.run(session, held.instance, now=now, act=lambda execution: None)
+    return held.task
+
+
+def skip(session: Session, step_id: int, *, actor: Person, now: datetime, reason: str, answers: Mapping[str, Any]) -> Step:
+    """Go on without this step, with a reason; `answers` are what the model's gateways then read, such as `utfall`."""
+    instance_id = session.scalars(select(Step.instance_id).where(Step.id == step_id)).one()
+    instance = process_instances.locked(session, instance_id)
+    step = session.scalars(select(Step).where(Step.id == step_id).with_for_update()).one()
+    identity.require_owner(actor, instance)
+    process_instances.require_active(instance)
+    if step.state != "open":
+        raise NotOpen(f"The step {step.name!r} is already {step.state}.")
+    if not reason.strip():
+        raise InvalidInput("Say why the step is skipped; the reason is kept in the case's history.")
+    history.record(session, instance, "skipped", now=now, actor_id=actor.id, note=reason, step=step.id, element=step.element_id)
+    steps.end_step(session, instance, step, "skipped", now=now)
+    read = process_instances.names_read(session, instance)
+    _move_on(session, instance, step, now, {name: value for name, value in answers.items() if name in read})
+    return step
+
+
+def correct(
+    session: Session, task_id: int, answers: Mapping[str, Any], *, actor: Person, now: datetime, reason: str
+) -> UserTask:
+    """Correct a given answer, with a reason; what the case already did with it stands. Old and new are history."""
+    held = hold(session, task_id)
+    identity.require_owner(actor, held.instance)
+    if held.task.state != "completed":
+        raise NotOpen("Only a given answer can be corrected.")
+    if not reason.strip():
+        raise InvalidInput("Say why the answer is corrected; the reason is kept in the case's history.")
+    form, inputs = task_forms.form_of(session, held.instance, held.task)
+    clean = task_forms.checked(form, answers, inputs)
+    old = held.task.answers or {}
+    changed = sorted(k for k in {*old, *clean} if old.get(k) != clean.get(k))
+    held.task.answers, held.task.revision = clean, held.task.revision + 1
+    history.record(
+        session, held.instance, "corrected", now=now, actor_id=actor.id, task_id=task_id, note=reason, fields=changed,
+        item=held.task.item,
+    )  # fmt: skip
+    process_instances.touch(session, held.instance, now=now)
+    return held.task

@@ -1,0 +1,88 @@
+"""The tables of notifications: what is said to whom, and what the demo's mail server was given."""
+
+from datetime import date, datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.model import Base, Id, new_public_id
+
+#: Nothing has left for the mail server yet, so these may still be moved or cancelled.
+UNSENT = ("planned", "cancelled")
+#: The recipient has read this, or may have.
+TOLD = ("sending", "sent", "uncertain")
+
+_WAITING = text("state IN ('planned', 'sending')")
+
+
+class Delivery(Base):
+    """One mail to one person for one cause. Planned rows can be computed anew; the others are what was said.
+
+    Retention: as the case; the content (`subject`, `body_text`, `body_html`) two years.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        # Said once: the same cause never reaches the same person again.
+        UniqueConstraint("cause", "recipient_id", "channel"),
+        # What is due to be sent, planned or left in the middle: only such rows are in this index.
+        Index("ix_delivery_due", "state", "next_attempt_at", postgresql_where=_WAITING, sqlite_where=_WAITING),
+        Index("ix_delivery_instance", "instance_id", "state", "planned_at"),
+        Index("ix_delivery_task", "task_id", "recipient_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    instance_id: Mapped[int] = mapped_column(ForeignKey("process_instance.id"))
+    step_id: Mapped[int] = mapped_column(ForeignKey("step.id"), index=True)
+    #: None where the mail is about a whole step: the escalation.
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("user_task.id"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(10), default="email")
+    #: Where it went; empty until it leaves.
+    address: Mapped[str] = mapped_column(String(254), default="")
+    #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back or escalation.
+    rule: Mapped[str] = mapped_column(String(20))
+    #: Why this was said, such as "task:7:reminder:3:1": the task, the rule and the due date's generation.
+    cause: Mapped[str] = mapped_column(String(80))
+    #: The due date it speaks of, and the generation of that date; fixed when it leaves.
+    due_date: Mapped[date | None]
+    due_generation: Mapped[int] = mapped_column(default=1)
+    #: Who asked for it by hand.
+    asked_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    planned_at: Mapped[datetime]
+    #: planned, sending, sent (the server accepted it), failed (refused for good), uncertain or cancelled.
+    state: Mapped[str] = mapped_column(String(10), default="planned")
+    #: Made with the row and kept for ever, so that a mail sent twice is known as one.
+    message_id: Mapped[str] = mapped_column(String(300))
+    #: Content and Date, frozen when it leaves.
+    subject: Mapped[str | None] = mapped_column(String(300))
+    body_text: Mapped[str | None] = mapped_column(Text)
+    body_html: Mapped[str | None] = mapped_column(Text)
+    composed_at: Mapped[datetime | None]
+    #: Times it was taken to be sent.
+    attempts: Mapped[int] = mapped_column(default=0)
+    #: `planned_at` at first; later after a failure that may pass.
+    next_attempt_at: Mapped[datetime]
+    #: Raised at each claim; only the holder of the latest may record the outcome.
+    lease: Mapped[int] = mapped_column(default=0)
+    #: After this moment another worker may take a delivery that is still sending.
+    lease_until: Mapped[datetime | None]
+    #: Why it failed, is uncertain or was cancelled.
+    last_error: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime | None]
+
+
+class ReceivedMail(Base):
+    """A mail that the demo's own server took in. Retention: the demo's."""
+
+    __tablename__ = "received_mail"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    #: The envelope's recipient, which need not be in the headers.
+    envelope_to: Mapped[str] = mapped_column(String(320), index=True)
+    subject: Mapped[str] = mapped_column(String(300))
+    #: The message as it came over the wire.
+    raw: Mapped[bytes]

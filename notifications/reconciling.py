@@ -1,0 +1,280 @@
+"""Makes the planned mails of one case agree with its tasks, dates and rules.
+
+The wanted mails are computed anew each time; rows that have left are never touched, and their cause is spent. Running it
+twice changes nothing. The case's row is locked, so that two runs never plan the same mail.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from engine import identity
+from engine.errors import NotFound
+from engine.model import (
+    Community,
+    HistoryEvent,
+    Membership,
+    ProcessInstance,
+    Step,
+    User,
+    UserTask,
+    new_public_id,
+)
+from notifications import rules
+from notifications.model import TOLD, UNSENT, Delivery
+from notifications.rules import Ball, Wanted
+from notifications.settings import NotificationSettings
+
+#: Reminding by hand reaches a task at most this often.
+REMIND_PAUSE = timedelta(hours=1)
+
+#: History's word for an approver's return of an answer.
+SENT_BACK = "task_sent_back"
+
+_COLUMNS = (
+    Delivery.id, Delivery.cause, Delivery.rule, Delivery.recipient_id, Delivery.task_id, Delivery.state,
+    Delivery.planned_at, Delivery.due_date, Delivery.composed_at,
+)  # fmt: skip
+_Known = Row[tuple[int, str, str, int, int | None, str, datetime, date | None, datetime | None]]
+
+
+def reconcile(session: Session, instance_id: int, *, now: datetime, settings: NotificationSettings) -> None:
+    """Plan what is missing, move what has a new time, cancel what is no longer wanted. Raises NotFound."""
+    instance = _locked(session, instance_id)
+    calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
+    known = session.execute(select(*_COLUMNS).where(Delivery.instance_id == instance.id)).all()
+    balls = _balls(session, instance, known, settings)
+    wanted = [w for ball in balls for w in rules.wanted_of_task(ball, calendar, now)]
+    wanted += rules.wanted_of_owner(balls, _owners(session, instance), calendar)
+    by_key = {w.key: w for w in wanted}
+    _correct(session, [row for row in known if row.state in UNSENT], by_key, _by_hand(balls), now)
+    spent = {(row.cause, row.recipient_id) for row in known}
+    _insert(session, instance, [w for w in by_key.values() if w.key not in spent], now, settings)
+
+
+def remind_now(
+    session: Session,
+    instance: ProcessInstance,
+    tasks: Sequence[UserTask],
+    *,
+    now: datetime,
+    actor: User,
+    settings: NotificationSettings,
+) -> int:
+    """Remind those who hold the tasks at once; answers how many mails that made.
+
+    A task that was reminded of by hand within the last hour is passed over. The caller has checked that `actor` may.
+    """
+    _locked(session, instance.id)
+    waiting = [task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")]
+    recent = _reminded_since(session, [task.id for task in waiting], now - REMIND_PAUSE)
+    holders = _holders(session, waiting)
+    wanted = [
+        _reminder_by_hand(task, person, now)
+        for task in waiting if task.id not in recent
+        for person in holders[task.id]
+    ]  # fmt: skip
+    _insert(session, instance, wanted, now, settings, asked_by_id=actor.id)
+    return len(wanted)
+
+
+def holders_of(session: Session, task: UserTask) -> tuple[int, ...]:
+    """Ids of the active people who are to act on the task now."""
+    return _holders(session, [task])[task.id]
+
+
+# --- reading the case ---
+
+
+def _locked(session: Session, instance_id: int) -> ProcessInstance:
+    instance = session.get(ProcessInstance, instance_id, with_for_update=True)
+    if instance is None:
+        raise NotFound(f"There is no case with id {instance_id}.")
+    return instance
+
+
+def _balls(
+    session: Session, instance: ProcessInstance, known: Sequence[_Known], settings: NotificationSettings
+) -> list[Ball]:
+    """The tasks that wait for someone; none while the case stands still."""
+    if instance.state != "active":
+        return []
+    waiting = (UserTask.instance_id == instance.id) & UserTask.state.in_(("open", "submitted"))
+    tasks = session.scalars(select(UserTask).where(waiting).order_by(UserTask.id)).all()
+    steps = {s.id: s for s in session.scalars(select(Step).where(Step.id.in_({t.step_id for t in tasks})))}
+    reminders = {s.id: settings.element(session, instance, s).reminders for s in steps.values()}
+    holders, told, returned = _holders(session, tasks), _told(known), _sent_back(session, instance)
+    return [
+        Ball(
+            task_id=t.id, step_id=t.step_id, submitted=t.state == "submitted", opened_at=t.opened_at,
+            submitted_at=t.submitted_at, sent_back_at=returned.get(t.id), due_date=t.due_date,
+            due_generation=t.due_generation, closes=steps[t.step_id].closes, reminders=reminders[t.step_id],
+            holders=holders[t.id], told=told[t.id],
+        )
+        for t in tasks
+    ]  # fmt: skip
+
+
+def _holders(session: Session, tasks: Sequence[UserTask]) -> dict[int, tuple[int, ...]]:
+    """Who has the ball: the approver of a submitted task, else the assignee, else the whole group."""
+    people = {t.id: t.approver_id if t.state == "submitted" else t.assignee_id for t in tasks}
+    groups = {t.candidate_group_id for t in tasks if people[t.id] is None and t.state == "open"}
+    members = _members(session, groups)
+    active = set(session.scalars(select(User.id).where(User.id.in_(set(people.values())), User.active)))
+    holders = {}
+    for task in tasks:
+        person = people[task.id]
+        if person is not None:
+            holders[task.id] = (person,) if person in active else ()
+        else:
+            holders[task.id] = members.get(task.candidate_group_id, ()) if task.state == "open" else ()
+    return holders
+
+
+def _members(session: Session, groups: Iterable[int | None]) -> Mapping[int | None, tuple[int, ...]]:
+    query = (
+        select(Membership.group_id, User.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.group_id.in_({g for g in groups if g is not None}), User.active)
+        .order_by(User.id)
+    )
+    members: dict[int | None, tuple[int, ...]] = {}
+    for group_id, user_id in session.execute(query):
+        members[group_id] = (*members.get(group_id, ()), user_id)
+    return members
+
+
+def _owners(session: Session, instance: ProcessInstance) -> tuple[int, ...]:
+    if instance.owner_id is None:
+        return _members(session, [instance.owner_group_id]).get(instance.owner_group_id, ())
+    return tuple(session.scalars(select(User.id).where(User.id == instance.owner_id, User.active)))
+
+
+def _told(known: Sequence[_Known]) -> dict[int | None, dict[int, date | None]]:
+    """Task -> person -> the due date of the latest mail that reached them, or may have."""
+    told: dict[int | None, dict[int, date | None]] = defaultdict(dict)
+    left = [row for row in known if row.state in TOLD and row.composed_at is not None]
+    for row in sorted(left, key=lambda row: (row.composed_at, row.id)):
+        told[row.task_id][row.recipient_id] = row.due_date
+    return told
+
+
+def _sent_back(session: Session, instance: ProcessInstance) -> dict[int, datetime]:
+    query = (
+        select(HistoryEvent.task_id, func.max(HistoryEvent.at))
+        .where(HistoryEvent.instance_id == instance.id, HistoryEvent.kind == SENT_BACK)
+        .group_by(HistoryEvent.task_id)
+    )
+    return {task_id: at for task_id, at in session.execute(query) if task_id is not None}
+
+
+def _by_hand(balls: Iterable[Ball]) -> set[tuple[int, int]]:
+    """Where a reminder that was asked for by hand still has a reader."""
+    return {(ball.task_id, person) for ball in balls for person in ball.holders}
+
+
+# --- writing the difference ---
+
+
+@dataclass(frozen=True)
+class _Difference:
+    cancel: list[int]
+    plan: list[tuple[int, Wanted]]
+
+
+def _correct(
+    session: Session,
+    unsent: Sequence[_Known],
+    wanted: Mapping[tuple[str, int], Wanted],
+    by_hand: set[tuple[int, int]],
+    now: datetime,
+) -> None:
+    difference = _compare(unsent, wanted, by_hand, now)
+    # Compare-and-set: a worker that has just claimed the row wins, and what it sends was wanted a moment ago.
+    cancel = update(Delivery).where(Delivery.id.in_(difference.cancel), Delivery.state == "planned")
+    if difference.cancel:
+        session.execute(cancel.values(state="cancelled", last_error="No longer wanted."))
+    for identity_, want in difference.plan:
+        row = update(Delivery).where(Delivery.id == identity_, Delivery.state.in_(UNSENT))
+        session.execute(row.values(_planned(want)))
+
+
+def _compare(
+    unsent: Sequence[_Known],
+    wanted: Mapping[tuple[str, int], Wanted],
+    by_hand: set[tuple[int, int]],
+    now: datetime,
+) -> _Difference:
+    difference = _Difference([], [])
+    for row in unsent:
+        planned, want = row.state == "planned", wanted.get((row.cause, row.recipient_id))
+        if row.rule == "remind_now":
+            if planned and (row.task_id, row.recipient_id) not in by_hand:
+                difference.cancel.append(row.id)
+        elif want is None or (_is_past(want, now) and want.planned_at != row.planned_at):
+            if planned:
+                difference.cancel.append(row.id)
+        elif not planned and not _is_past(want, now):
+            difference.plan.append((row.id, want))
+        elif planned and not want.at_once and want.planned_at != row.planned_at:
+            difference.plan.append((row.id, want))
+    return difference
+
+
+def _is_past(want: Wanted, now: datetime) -> bool:
+    """Does it hang on a date whose time has gone by? Such a mail is never planned anew."""
+    return not want.at_once and want.planned_at < now
+
+
+def _planned(want: Wanted) -> dict[str, object]:
+    return {
+        "state": "planned", "planned_at": want.planned_at, "next_attempt_at": want.planned_at, "attempts": 0,
+        "due_date": want.due_date, "due_generation": want.due_generation, "last_error": None,
+    }  # fmt: skip
+
+
+def _insert(
+    session: Session,
+    instance: ProcessInstance,
+    wanted: Iterable[Wanted],
+    now: datetime,
+    settings: NotificationSettings,
+    asked_by_id: int | None = None,
+) -> None:
+    rows = []
+    for want in wanted:
+        if _is_past(want, now):
+            continue
+        public_id = new_public_id()
+        rows.append(
+            _planned(want) | {
+                "public_id": public_id, "message_id": f"<{public_id}@{settings.host}>", "cause": want.cause,
+                "rule": want.rule, "community_id": instance.community_id, "instance_id": instance.id,
+                "step_id": want.step_id, "task_id": want.task_id, "recipient_id": want.recipient_id,
+                "asked_by_id": asked_by_id,
+            }
+        )  # fmt: skip
+    if rows:
+        session.execute(insert(Delivery), rows)
+
+
+# --- reminding by hand ---
+
+
+def _reminded_since(session: Session, tasks: Sequence[int], since: datetime) -> set[int | None]:
+    query = select(Delivery.task_id).where(
+        Delivery.task_id.in_(tasks), Delivery.rule == "remind_now", Delivery.planned_at > since
+    )
+    return set(session.scalars(query))
+
+
+def _reminder_by_hand(task: UserTask, person: int, now: datetime) -> Wanted:
+    return Wanted(
+        cause=f"task:{task.id}:remind_now:{now:%Y%m%dT%H%M%S}", rule="remind_now", step_id=task.step_id,
+        task_id=task.id, recipient_id=person, planned_at=now, due_date=task.due_date,
+        due_generation=task.due_generation, at_once=True,
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""What notifications are told by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
+
+from engine.model import ProcessInstance, Step
+
+
+class Element(Protocol):
+    """What a model says about telling people of one of its steps."""
+
+    @property
+    def reminders(self) -> tuple[int, ...]:
+        """Working days before the due date."""
+
+    @property
+    def subject(self) -> str | None:
+        """Template of the subject, with {due} {case} {party} {name}."""
+
+    @property
+    def action(self) -> str | None:
+        """What the button says."""
+
+    @property
+    def minutes(self) -> int | None:
+        """How long it takes."""
+
+
+#: Finds the element of a step in the version of the model that the case is pinned to.
+ElementReader = Callable[[Session, ProcessInstance, Step], Element]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationSettings:
+    """How mails find the pages, and the models."""
+
+    #: Public address of the site, without a slash at the end.
+    base_url: str
+    element: ElementReader
+
+    @property
+    def host(self) -> str:
+        """Right side of every Message-ID."""
+        return urlsplit(self.base_url).hostname or "localhost"
+
+    def task_url(self, public_id: str) -> str:
+        """Address of a task's page."""
+        return f"{self.base_url.rstrip('/')}/oppgaver/{public_id}"
+
+    def case_url(self, public_id: str) -> str:
+        """Address of a case's page."""
+        return f"{self.base_url.rstrip('/')}/saker/{public_id}"

@@ -1,0 +1,49 @@
+"""Every setting, read once from the environment (`AVTALEFLYT_*`), frozen and passed down."""
+
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How this installation runs. docs/reference/settings.md has the same table."""
+
+    model_config = SettingsConfigDict(env_prefix="AVTALEFLYT_", frozen=True, extra="ignore")
+
+    database_url: str = Field("sqlite:///var/avtaleflyt.db", description="SQLAlchemy address of the database")
+    base_url: str = Field("", description="Public address, used in mails; empty: http://host:port")
+    host: str = Field("127.0.0.1", description="Address the web server listens on")
+    port: int = Field(8000, description="Port the web server listens on")
+    secret_key: SecretStr = Field(SecretStr(""), description="Signs sessions and links; empty: a file in var_dir, demo only")
+    secret_key_fallbacks: str = Field("", description="Former secret keys, comma-separated, still accepted")
+    var_dir: Path = Field(Path("var"), description="Where local files lie")
+    smtp_host: str = Field("", description="Mail server; empty: the demo's own")
+    smtp_port: int = Field(587, description="Mail server's port")
+    smtp_user: str = Field("", description="User at the mail server, where it wants one")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password at the mail server")
+    smtp_starttls: bool = Field(True, description="Encrypt the connection to the mail server")
+    smtp_timeout: float = Field(20, description="Seconds to wait for the mail server")
+    demo: bool = Field(False, description="Show the page where one chooses who one is; never where data is real")
+    secure_cookies: bool = Field(False, description="Cookies over https only; set it behind https")
+    max_upload_mb: int = Field(20, description="Largest file, in MB")
+    community: str = Field("vestfold", description="Key of the community this installation serves")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def address(self) -> str:
+        """The public address without a slash at its end."""
+        return self.base_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    def signing_key(self) -> str:
+        """The secret key, made once into a file when none is set."""
+        given = self.secret_key.get_secret_value()
+        if given:
+            return given
+        path = self.var_dir / "secret_key"
+        if not path.exists():
+            self.var_dir.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(32))
+        return path.read_text().strip()
