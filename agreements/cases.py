@@ -1,4 +1,4 @@
-"""What a process instance is about: agreement, number and meetings; and what its forms and start are given."""
+"""What a process instance is about: agreement, number, meetings; and what its forms and start are given."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -98,8 +98,8 @@ def agenda_case(session: Session, community_id: int, number: str) -> AgendaCase 
 def bind_meeting(session: Session, case: Case, fact: str, meeting: Meeting) -> CaseMeeting:
     """Let the case take `fact` from the meeting's date, instead of from another meeting.
 
-    The engine's own facts are set by the caller, see `facts_of`. Raises InvalidInput for an unknown fact and for
-    a meeting of another body or community.
+    The engine's own facts are set by the caller, see `facts_of`. Raises InvalidInput for an unknown fact, and
+    for a meeting of another body or community.
     """
     _check_binding(case, fact, meeting)
     bound = session.get(CaseMeeting, (case.id, fact))
@@ -154,7 +154,7 @@ def start_data(
     hearing_bodies: Iterable[str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The process variables a start needs: parties, reviewers and hearing_bodies as lists of items, and `extra`.
+    """The process variables of a start: parties, reviewers and hearing_bodies as lists of items, and `extra`.
 
     None means all parties, or the community's usual bodies for this process; an empty list of bodies means
     none. Raises InvalidInput as `parties.items` and `bodies.body_items` do, and when `extra` holds one of the
@@ -201,7 +201,7 @@ def form_inputs(session: Session, instance: ProcessInstance) -> dict[str, Any]:
 
 
 def _questions(session: Session, instance: ProcessInstance, about: Agreement | None) -> list[dict[str, str]]:
-    """The instance's own; else its agreement's; for a case about no agreement those of the first that has any."""
+    """The instance's own; else its agreement's; about no agreement: those of the first that has any."""
     own = instance.data.get("questions")
     if isinstance(own, list) and own:
         named = [_question(number, question) for number, question in enumerate(own, start=1)]

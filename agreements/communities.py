@@ -7,7 +7,7 @@ mentions stays, because cases point at it; memberships follow the file, because 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +58,7 @@ class Loaded:
 
 
 def read_data_file(path: Path) -> dict[str, Any]:
-    """The contents of a community's file (UTF-8 JSON). Raises InvalidInput when it is not there or not readable."""
+    """The contents of a community's file (UTF-8 JSON). Raises InvalidInput when it can't be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except FileNotFoundError as error:
@@ -163,6 +163,9 @@ class _Loading:
 
     def _user(self, entry: UserEntry) -> User:
         values = entry.model_dump(exclude={"key"})
+        # Someone switched off in the product is not let in again by a file that says nothing about it.
+        if "active" not in entry.model_fields_set:
+            del values["active"]
         return self._put(User, "user", entry.key, values)
 
     def _group(self, key: str, name: str, people: list[str], *, leader: str | None) -> None:
@@ -183,6 +186,8 @@ class _Loading:
                 self.session.add(Membership(user_id=self.users[person].id, group_id=group.id, role=role))
         self.session.flush()  # so that what is read of the group next is what was written
         self.session.expire(group, ["memberships"])
+        for user in [self.users[person] for person in after] + [m.user for m in present.values()]:
+            self.session.expire(user, ["memberships"])
         self._record(Change(thing="group", key=key, field="members", old=before, new=after))
 
     # --- the register ----------------------------------------------------------------------------------
@@ -217,15 +222,17 @@ class _Loading:
         return self._put(Agreement, "agreement", entry.key, values)
 
     def _meeting(self, entry: MeetingEntry) -> None:
-        """A meeting that exists is left alone: it is edited in the product, where cases follow it."""
+        """Of a meeting that exists, only what is empty is filled in: it is moved where its cases follow."""
         body = self.bodies[entry.body]
         found = self._found_meeting(entry, body)
+        values: dict[str, object] = entry.model_dump(exclude={"body", "agenda"})
+        values["agenda"] = [case.model_dump(mode="json") for case in entry.agenda]
         if found is None:
-            values = entry.model_dump(exclude={"key", "body", "agenda"})
-            values["agenda"] = [a.model_dump() for a in entry.agenda]
-            values["body_id"] = body.id
-            self._put(Meeting, "meeting", entry.key, values)
-        elif found.date != entry.date:
+            self._put(Meeting, "meeting", entry.key, {**values, "body_id": body.id})
+            return
+        empty = {field: value for field, value in values.items() if value and not getattr(found, field)}
+        self._update(found, "meeting", entry.key, empty)
+        if found.date != entry.date:
             self.kept.append(
                 f"Møtet «{entry.key}» står {found.date.isoformat()}, ikke {entry.date.isoformat()} "
                 "som i fila. Flytt det under Møter om fila har rett."
@@ -250,7 +257,7 @@ class _Loading:
         if row is not None:
             self._update(row, thing, key, values)
             return row
-        row = model(**identity, **values)
+        row = model(**{**values, **identity})
         self.session.add(row)
         self.session.flush()  # rows that follow need its id
         self._record(Change(thing=thing, key=key))
@@ -291,7 +298,7 @@ def _role(person: str, leader: str | None, present: str | None) -> str:
 
 
 def _json(value: object) -> object:
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

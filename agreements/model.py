@@ -1,4 +1,4 @@
-"""Every table of the agreements: who the parties are, where they meet, what they agreed, which case is about it.
+"""Every table of the agreements: the parties, where they meet, what they agreed, and which case is about it.
 
 Members of a body or of a party are the memberships of its group. Dates are days of the community's zone.
 """
@@ -48,7 +48,7 @@ class Party(Base):
 
 
 class Body(Base):
-    """Those who meet or are heard: a committee, forum, network or organisation. Retention: as the community."""
+    """Those who meet or are heard: committee, forum, network, organisation. Retention: as the community."""
 
     __tablename__ = "body"
     __table_args__ = (UniqueConstraint("community_id", "key"),)
@@ -105,7 +105,7 @@ class Meeting(Base):
 
 
 class Agreement(Base):
-    """A text the parties have agreed on, at any level from overall agreement to annex. Retention: for ever."""
+    """A text the parties agreed on, at any level from overall agreement to annex. Retention: for ever."""
 
     __tablename__ = "agreement"
     __table_args__ = (UniqueConstraint("community_id", "key"),)
@@ -200,5 +200,5 @@ class RegisterChange(Base):
     #: The field that changed; empty when the thing was made.
     field: Mapped[str] = mapped_column(String(40), default="")
     #: Values before and after; both None for what identifies a person, so that it can be erased.
-    old: Mapped[Any] = mapped_column(JSON, nullable=True)
-    new: Mapped[Any] = mapped_column(JSON, nullable=True)
+    old: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    new: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)

@@ -24,8 +24,8 @@ def all_of(session: Session, community: Community) -> list[Party]:
 def items(session: Session, community: Community, keys: Iterable[str] | None = None) -> list[Item]:
     """{key, name, contact, approver, group} per party, in the usual order, each once; all for `keys` None.
 
-    Raises InvalidInput for no party, an unknown key, and a party nobody can be asked in: no contact, none with
-    an e-mail address, or someone who has left.
+    Raises InvalidInput for no party, an unknown key, and a party in which nobody can be asked: without
+    contact, or with one who has left or has no e-mail address.
     """
     chosen = _chosen(all_of(session, community), keys)
     return [_item(party) for party in chosen]

@@ -1,7 +1,7 @@
 """The file that describes a community: its shape, and all that must hold before a row of it is written.
 
-A file is whole: every key it mentions, it also defines. Whatever is wrong is refused with the name of the thing
-and what to do about it.
+A file is whole: every key it mentions, it also defines. Whatever is wrong is refused with the name of the
+thing and what to do about it.
 """
 
 import datetime as dt
@@ -212,7 +212,7 @@ def _check_community(community: CommunityEntry) -> None:
         raise _refuse("Helsefellesskapet", community.key, "har ingen gyldig e-postadresse. Fyll ut «email».")
     try:
         ZoneInfo(community.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         text = f"har en ukjent tidssone, «{community.timezone}». Skriv for eksempel «Europe/Oslo»."
         raise _refuse("Helsefellesskapet", community.key, text) from error
 

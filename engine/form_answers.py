@@ -89,6 +89,16 @@ def date_in_words(day: date) -> str:
     return f"{day.day}.{NBSP}{MONTHS[day.month - 1]}{NBSP}{day.year}"
 
 
+def is_row_list(value: object) -> bool:
+    """Whether the answer to a repeated part has the right shape: nothing, or a list of objects."""
+    return value is None or (isinstance(value, list) and all(isinstance(row, Mapping) for row in value))
+
+
+def row_list(value: object) -> list[Mapping[str, object]]:
+    """The rows of an answer; none where it has another shape."""
+    return value if isinstance(value, list) and is_row_list(value) else []
+
+
 def is_iso_date(value: object) -> bool:
     """Whether the answer is a date as it is stored: `2026-09-30`."""
     try:

@@ -98,6 +98,13 @@ class Rows:
     hide: Expression | None = None
 
     @property
+    def is_one_question(self) -> bool:
+        """Whether each row is the same single question about its item; the question then stands once, above."""
+        return (
+            self.rows_from is not None and len(self.components) == 1 and isinstance(self.components[0], Field)
+        )
+
+    @property
     def row_name(self) -> str:
         """What a row is called before its number: `Forslag nr.`, or the definition's `rowName`."""
         return str(self.properties.get("rowName") or f"{self.label} nr.")

@@ -33,13 +33,13 @@ from notifications.settings import NotificationSettings
 REMIND_PAUSE = timedelta(hours=1)
 
 #: History's word for an approver's return of an answer.
-SENT_BACK = "task_sent_back"
+SENT_BACK = "sent-back"
 
 _COLUMNS = (
     Delivery.id, Delivery.cause, Delivery.rule, Delivery.recipient_id, Delivery.task_id, Delivery.state,
     Delivery.planned_at, Delivery.due_date, Delivery.composed_at,
 )  # fmt: skip
-_Known = Row[tuple[int, str, str, int, int | None, str, datetime, date | None, datetime | None]]
+_Known = Row[int, str, str, int, int | None, str, datetime, date | None, datetime | None]
 
 
 def reconcile(session: Session, instance_id: int, *, now: datetime, settings: NotificationSettings) -> None:
@@ -70,7 +70,9 @@ def remind_now(
     A task that was reminded of by hand within the last hour is passed over. The caller has checked that `actor` may.
     """
     _locked(session, instance.id)
-    waiting = [task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")]
+    waiting = [
+        task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")
+    ]
     recent = _reminded_since(session, [task.id for task in waiting], now - REMIND_PAUSE)
     holders = _holders(session, waiting)
     wanted = [
@@ -111,8 +113,8 @@ def _balls(
     return [
         Ball(
             task_id=t.id, step_id=t.step_id, submitted=t.state == "submitted", opened_at=t.opened_at,
-            submitted_at=t.submitted_at, sent_back_at=returned.get(t.id), due_date=t.due_date,
-            due_generation=t.due_generation, closes=steps[t.step_id].closes, reminders=reminders[t.step_id],
+            submitted_at=t.submitted_at, submitted_by=t.submitted_by_id, sent_back_at=returned.get(t.id),
+            due_date=t.due_date, due_generation=t.due_generation, closes=steps[t.step_id].closes, reminders=reminders[t.step_id],
             holders=holders[t.id], told=told[t.id],
         )
         for t in tasks
@@ -125,7 +127,7 @@ def _holders(session: Session, tasks: Sequence[UserTask]) -> dict[int, tuple[int
     groups = {t.candidate_group_id for t in tasks if people[t.id] is None and t.state == "open"}
     members = _members(session, groups)
     active = set(session.scalars(select(User.id).where(User.id.in_(set(people.values())), User.active)))
-    holders = {}
+    holders: dict[int, tuple[int, ...]] = {}
     for task in tasks:
         person = people[task.id]
         if person is not None:
@@ -218,11 +220,16 @@ def _compare(
         elif want is None or (_is_past(want, now) and want.planned_at != row.planned_at):
             if planned:
                 difference.cancel.append(row.id)
-        elif not planned and not _is_past(want, now):
-            difference.plan.append((row.id, want))
-        elif planned and not want.at_once and want.planned_at != row.planned_at:
+        elif _is_to_plan(row, want, now):
             difference.plan.append((row.id, want))
     return difference
+
+
+def _is_to_plan(row: _Known, want: Wanted, now: datetime) -> bool:
+    """Is it wanted again after being cancelled, or at another time than planned?"""
+    if row.state == "cancelled":
+        return not _is_past(want, now)
+    return not want.at_once and want.planned_at != row.planned_at
 
 
 def _is_past(want: Wanted, now: datetime) -> bool:

@@ -32,6 +32,7 @@ class Ball:
     submitted: bool
     opened_at: datetime
     submitted_at: datetime | None
+    submitted_by: int | None
     #: The latest time an approver sent it back.
     sent_back_at: datetime | None
     due_date: date | None
@@ -106,7 +107,7 @@ def _at_once(ball: Ball, person: int, planned_at: datetime) -> Iterator[Wanted]:
     else:
         # Once per person, whatever becomes of the date: a moved date has a mail of its own.
         yield _wanted(ball, person, "assigned", planned_at, nth="1", at_once=True)
-        if ball.sent_back_at is not None:
+        if ball.sent_back_at is not None and person == ball.submitted_by:
             yield _wanted(ball, person, "sent_back", planned_at, nth=_stamp(ball.sent_back_at), at_once=True)
     if ball.due_date is not None and ball.told.get(person, ball.due_date) != ball.due_date:
         yield _wanted(ball, person, "due_changed", planned_at, at_once=True)

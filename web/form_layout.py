@@ -10,17 +10,8 @@ from markupsafe import Markup
 from engine.bpmn.expressions import Expression
 from engine.form_answers import is_empty
 from engine.form_definitions import Field, Rows, fields_of, rows_of
-from engine.forms import (
-    FieldError,
-    FieldNode,
-    Form,
-    GroupNode,
-    Node,
-    RowNode,
-    RowsNode,
-    TextNode,
-    field_nodes,
-)
+from engine.form_nodes import FieldNode, GroupNode, Node, RowNode, RowsNode, TextNode, field_nodes
+from engine.forms import FieldError, Form
 from web import form_conditions
 from web.form_views import (
     FieldView,
@@ -213,9 +204,8 @@ class _Layout:
 
     def _rows(self, node: RowsNode) -> RowsView:
         rows, fixed = node.rows, node.rows.rows_from is not None
-        only = _only_field(rows) if fixed else None
-        folding = fixed and only is None and len(node.items) > 1
-        items = [self._row(rows, row, only) for row in node.items]
+        folding = fixed and not rows.is_one_question and len(node.items) > 1
+        items = [self._row(rows, row) for row in node.items]
         blank = None if fixed else self._blank(rows)
         if blank is not None and not items:
             items = [_moved(blank, ROW_PLACE, "0")]
@@ -224,12 +214,10 @@ class _Layout:
         return RowsView(
             id=view_id,
             path=rows.path,
-            label=self._rows_label(node, only),
+            label=self._rows_label(node),
             description=node.description,
             row_name=rows.row_name,
-            add_label=str(
-                rows.properties.get("addLabel") or f"Legg til {node.label[:1].lower()}{node.label[1:]}"
-            ),
+            add_label=_add_label(node),
             max_rows=rows.max_rows,
             next_number=len(items),
             items=tuple(_folded(items) if folding else items),
@@ -239,16 +227,12 @@ class _Layout:
             hide=self._rule(rows.hide),
         )
 
-    def _rows_label(self, node: RowsNode, only: Field | None) -> str:
-        """Where each row is one question about its item, the question stands once, above the items."""
-        return node.label if only is None else only.label
+    def _rows_label(self, node: RowsNode) -> str:
+        question = node.rows.components[0]
+        return question.label if node.rows.is_one_question and isinstance(question, Field) else node.label
 
-    def _row(self, rows: Rows, row: RowNode, only: Field | None = None) -> RowView:
+    def _row(self, rows: Rows, row: RowNode) -> RowView:
         parts = self._parts(row.nodes)
-        if only is not None:
-            parts = tuple(
-                replace(part, label=row.heading) if isinstance(part, FieldView) else part for part in parts
-            )
         errors = any(self.messages.get(node.name) for node in field_nodes(row.nodes))
         required = any(found.required for found in fields_of(rows.components))
         return RowView(
@@ -288,9 +272,10 @@ def _with_spoken_ends(found: Field, views: Sequence[OptionView]) -> tuple[Option
     )
 
 
-def _only_field(rows: Rows) -> Field | None:
-    first = rows.components[0] if len(rows.components) == 1 else None
-    return first if isinstance(first, Field) else None
+def _add_label(node: RowsNode) -> str:
+    properties = node.rows.properties
+    thing = str(properties.get("rowName") or node.label)
+    return str(properties.get("addLabel") or f"Legg til {thing[:1].lower()}{thing[1:]}")
 
 
 def _folded(items: Sequence[RowView]) -> list[RowView]:

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const source = path.join(here, "src");
 const target = path.join(here, "..", "static", "dist");
-const entries = ["page.css", "page.js", "diagram.css", "diagram.js"];
+const entries = ["page.css", "page.js", "diagram.css", "diagram.js", "icon.svg"];
 
 const manifest = {
   name: "manifest",
@@ -45,7 +45,7 @@ const build = await context({
   metafile: true,
   format: "esm",
   target: ["chrome115", "firefox115", "safari16.4"],
-  loader: { ".woff2": "file", ".woff": "empty" },
+  loader: { ".svg": "copy", ".woff2": "file", ".woff": "empty" },
   legalComments: "linked",
   logLevel: "info",
   plugins: [manifest],

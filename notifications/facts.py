@@ -1,0 +1,257 @@
+"""What a mail is about, read from the rows in the moment it leaves; and whether it still ought to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import identity
+from engine.calendar import Calendar
+from engine.model import Community, Group, ProcessInstance, Step, User, UserTask
+from notifications import rules
+from notifications.model import TOLD, Delivery
+from notifications.reconciling import holders_of
+from notifications.settings import NotificationSettings
+
+#: The body whose decisions start cases.
+COMMISSIONER = "SSU"
+
+#: Rules whose mails stand in for a reminder on the same day.
+_TOLD_TODAY = ("assigned", "approval", "sent_back", "due_changed", "remind_now", "reminder")
+
+
+class Role(StrEnum):
+    """Why this person is written to."""
+
+    CONTACT = "contact"
+    ANSWERS = "answers"
+    MEMBER = "member"
+    PERFORMER = "performer"
+    APPROVER = "approver"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a template may say."""
+
+    rule: str
+    role: Role
+    community: str
+    #: Where people ask.
+    email: str
+    #: The case's name and number, and whether the number is the decision that ordered it.
+    case: str
+    number: str | None
+    commissioner: str | None
+    #: The step's name, the party or body asked, and the group that shares the task.
+    name: str
+    party: str | None
+    group: str | None
+    #: Templates of subject and button from the model.
+    subject: str | None
+    action: str | None
+    minutes: int | None
+    today: date
+    due: date | None
+    former_due: date | None
+    #: Working days from today to the due date; negative after it.
+    days_left: int | None
+    #: Does the task close when its time is up?
+    closes: bool
+    #: When we write again, unless the task is done.
+    next_dates: tuple[date, ...]
+    #: The silent, for the owner.
+    silent: tuple[str, ...]
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Void:
+    """The mail is not to be sent, and why not."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One delivery and the rows around it."""
+
+    session: Session
+    delivery: Delivery
+    instance: ProcessInstance
+    step: Step
+    community: Community
+    calendar: Calendar
+    today: date
+    settings: NotificationSettings
+
+
+def gather(
+    session: Session, delivery: Delivery, *, now: datetime, settings: NotificationSettings
+) -> Facts | Void:
+    """What the delivery says if it leaves at `now`, or why it must not."""
+    community = session.get_one(Community, delivery.community_id)
+    calendar = identity.calendar_of(community)
+    at = _Reading(
+        session, delivery, session.get_one(ProcessInstance, delivery.instance_id),
+        session.get_one(Step, delivery.step_id), community, calendar, calendar.local_date(now), settings,
+    )  # fmt: skip
+    if at.instance.state != "active":
+        return Void(reason="The case is not running.")
+    return _about_step(at) if delivery.task_id is None else _about_task(at, delivery.task_id, now)
+
+
+# --- a mail about a task ---
+
+
+def _about_task(at: _Reading, task_id: int, now: datetime) -> Facts | Void:
+    task = at.session.get_one(UserTask, task_id)
+    reason = _why_not(at, task) or _why_no_reminder(at, task, now)
+    return Void(reason=reason) if reason else _facts_of_task(at, task)
+
+
+def _why_not(at: _Reading, task: UserTask) -> str | None:
+    rule = rules.kind(at.delivery.rule)
+    if task.state not in ("open", "submitted"):
+        return f"The task is {task.state}."
+    if at.delivery.recipient_id not in holders_of(at.session, task):
+        return "The task waits for someone else."
+    if rule in rules.OF_ONE_DATE and at.delivery.due_generation != task.due_generation:
+        return "The due date has moved."
+    if (rule == "approval") != (task.state == "submitted") and rule in ("approval", "assigned", "sent_back"):
+        return f"The task is {task.state}."
+    return None
+
+
+def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
+    """After a standstill several reminders are due at once: only one is sent, and none that is too late."""
+    if rules.kind(at.delivery.rule) != "reminder":
+        return None
+    if task.due_date is not None and at.today > task.due_date:
+        return "The due date has passed."
+    others = at.session.scalars(
+        select(Delivery).where(
+            Delivery.task_id == task.id,
+            Delivery.recipient_id == at.delivery.recipient_id,
+            Delivery.id != at.delivery.id,
+        )
+    ).all()
+    if any(
+        d.state == "planned" and d.planned_at > at.delivery.planned_at and d.planned_at <= now for d in others
+    ):
+        return "A later mail about the task is due as well."
+    said = [d.composed_at for d in others if d.state in TOLD and rules.kind(d.rule) in _TOLD_TODAY]
+    if at.today in [at.calendar.local_date(moment) for moment in said if moment is not None]:
+        return "The recipient has been told today."
+    return None
+
+
+def _facts_of_task(at: _Reading, task: UserTask) -> Facts:
+    group = at.session.get(Group, task.candidate_group_id) if task.candidate_group_id else None
+    return _facts(
+        at, role=_role(at.session, at.delivery, task), name=task.name, party=task.item_name,
+        group=group.name if group and task.assignee_id is None else None, due=task.due_date, silent=(),
+        url=at.settings.task_url(task.public_id), former_due=_former_due(at, task),
+    )  # fmt: skip
+
+
+def _role(session: Session, delivery: Delivery, task: UserTask) -> Role:
+    if task.state == "submitted":
+        return Role.APPROVER
+    if task.assignee_id is None:
+        return Role.MEMBER
+    if task.item_name is None:
+        return Role.PERFORMER
+    recipient = session.get_one(User, delivery.recipient_id)
+    is_contact = (task.item_data or {}).get("contact") == recipient.key
+    return Role.CONTACT if is_contact else Role.ANSWERS
+
+
+def _former_due(at: _Reading, task: UserTask) -> date | None:
+    """The due date that the person was last told of."""
+    query = (
+        select(Delivery.due_date)
+        .where(
+            Delivery.task_id == task.id, Delivery.recipient_id == at.delivery.recipient_id,
+            Delivery.state.in_(TOLD), Delivery.id != at.delivery.id,
+        )
+        .order_by(Delivery.composed_at.desc(), Delivery.id.desc())
+        .limit(1)
+    )  # fmt: skip
+    return at.session.scalar(query)
+
+
+# --- a mail about a step ---
+
+
+def _about_step(at: _Reading) -> Facts | Void:
+    silent = _silent(at)
+    if not silent:
+        return Void(reason="Nobody is late any more.")
+    return _facts(
+        at, role=Role.OWNER, name=at.step.name, party=None, group=None, due=at.delivery.due_date,
+        silent=tuple(_named(at.session, task) for task in silent), former_due=None,
+        url=at.settings.case_url(at.instance.public_id),
+    )  # fmt: skip
+
+
+def _silent(at: _Reading) -> Sequence[UserTask]:
+    """The late tasks of the step that wait for others than the recipient."""
+    query = (
+        select(UserTask)
+        .where(
+            UserTask.step_id == at.step.id, UserTask.state.in_(("open", "submitted")),
+            UserTask.due_date <= at.delivery.due_date,
+        )
+        .order_by(UserTask.position)
+    )  # fmt: skip
+    tasks = at.session.scalars(query).all()
+    return [task for task in tasks if at.delivery.recipient_id not in holders_of(at.session, task)]
+
+
+def _named(session: Session, task: UserTask) -> str:
+    if task.item_name is not None:
+        return task.item_name
+    if task.assignee_id is not None:
+        return session.get_one(User, task.assignee_id).name
+    return session.get_one(Group, task.candidate_group_id).name if task.candidate_group_id else task.name
+
+
+# --- both ---
+
+
+def _facts(
+    at: _Reading, *, role: Role, name: str, party: str | None, group: str | None, due: date | None,
+    former_due: date | None, silent: tuple[str, ...], url: str,
+) -> Facts:  # fmt: skip
+    element = at.settings.element(at.session, at.instance, at.step)
+    decision, number = (_text(at.instance, key) for key in ("commissioning_decision", "case_number"))
+    return Facts(
+        rule=at.delivery.rule, role=role, community=at.community.name, email=at.community.email,
+        case=at.instance.title, number=decision or number, commissioner=COMMISSIONER if decision else None,
+        name=name, party=party, group=group, subject=element.subject, action=element.action,
+        minutes=element.minutes, today=at.today, due=due, former_due=former_due,
+        days_left=at.calendar.working_days_between(at.today, due) if due else None, closes=at.step.closes,
+        next_dates=_next_dates(at), silent=silent, url=url,
+    )  # fmt: skip
+
+
+def _text(instance: ProcessInstance, key: str) -> str | None:
+    value = instance.data.get(key)
+    return str(value) if value else None
+
+
+def _next_dates(at: _Reading) -> tuple[date, ...]:
+    """The local dates of the mails that this person is still to get about this task."""
+    if at.delivery.task_id is None:
+        return ()
+    query = select(Delivery.planned_at).where(
+        Delivery.task_id == at.delivery.task_id, Delivery.recipient_id == at.delivery.recipient_id,
+        Delivery.state == "planned", Delivery.id != at.delivery.id,
+    )  # fmt: skip
+    dates = {at.calendar.local_date(moment) for moment in at.session.scalars(query)}
+    return tuple(sorted(d for d in dates if d > at.today))

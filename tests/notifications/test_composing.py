@@ -1,0 +1,249 @@
+"""What mails say, as text and HTML. To accept a new text, delete its snapshot and run the test twice."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from notifications.composing import InvalidAddress, Message, compose, email_message
+from notifications.facts import Facts, Role
+from notifications.mailer import wire_format
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+SURVEY = Facts(
+    rule="assigned", role=Role.CONTACT, community="Helsefellesskapet i Vestfold", email="sekretariatet@example.org",
+    case="Evaluering av delavtale om helhetlige pasientforløp", number="17/26", commissioner="SSU",
+    name="Svar på undersøkelsen", party="Larvik kommune", group=None, subject="Svar innen {due}: {case}",
+    action="Svar nå", minutes=15, today=date(2026, 9, 1), due=date(2026, 9, 30), former_due=None, days_left=21,
+    closes=True, next_dates=(date(2026, 9, 16), date(2026, 9, 25), date(2026, 9, 30)), silent=(),
+    url="https://avtaleflyt.example.org/oppgaver/k7dm2xq9abcd",
+)  # fmt: skip
+PLAN = replace(
+    SURVEY, role=Role.MEMBER, name="Planlegg og avklar parter", party=None, group="Sekretariatet", subject=None,
+    action=None, minutes=None, due=date(2026, 6, 16), today=date(2026, 5, 15), days_left=20, closes=False,
+    commissioner=None, next_dates=(date(2026, 6, 2), date(2026, 6, 11), date(2026, 6, 16), date(2026, 6, 17)),
+)  # fmt: skip
+LATE = replace(SURVEY, rule="overdue", closes=False, today=date(2026, 10, 1), days_left=-1, next_dates=())
+MAILS = {
+    "assigned": SURVEY,
+    "assigned_to_group": PLAN,
+    "reminder_10": replace(SURVEY, rule="reminder:10", today=date(2026, 9, 16), days_left=10, next_dates=SURVEY.next_dates[1:]),
+    "reminder_3": replace(SURVEY, rule="reminder:3", today=date(2026, 9, 25), days_left=3, next_dates=SURVEY.next_dates[2:]),
+    "reminder_0": replace(SURVEY, rule="reminder:0", today=date(2026, 9, 30), days_left=0, next_dates=()),
+    "reminder_to_approver": replace(
+        SURVEY, rule="reminder:3", role=Role.APPROVER, today=date(2026, 9, 25), days_left=3, next_dates=()
+    ),
+    "overdue": LATE,
+    "overdue_to_group": replace(PLAN, rule="overdue", today=date(2026, 6, 17), days_left=-1, next_dates=()),
+    "due_changed": replace(
+        SURVEY, rule="due_changed", today=date(2026, 9, 3), former_due=date(2026, 9, 30), due=date(2026, 10, 2),
+        next_dates=(date(2026, 9, 18), date(2026, 9, 29), date(2026, 10, 2)),
+    ),
+    "approval": replace(SURVEY, rule="approval", role=Role.APPROVER, today=date(2026, 9, 10), days_left=14),
+    "sent_back": replace(SURVEY, rule="sent_back", today=date(2026, 9, 11), days_left=13),
+    "escalation": replace(
+        LATE, rule="escalation", role=Role.OWNER, party=None, today=date(2026, 10, 2), days_left=-2,
+        silent=("Larvik kommune", "Færder kommune"), url="https://avtaleflyt.example.org/saker/sakensnummer",
+    ),
+}  # fmt: skip
+
+SUBJECTS = {
+    "assigned": "Svar innen 30. september: evaluering av delavtale om helhetlige pasientforløp",
+    "assigned_to_group": (
+        "Planlegg og avklar parter innen 16. juni: evaluering av delavtale om helhetlige pasientforløp"
+    ),
+    "reminder_10": "Ti virkedager igjen: svar innen 30. september",
+    "reminder_3": "Tre virkedager igjen: vi mangler svar fra Larvik kommune",
+    "reminder_0": "Siste dag i dag: vi mangler svar fra Larvik kommune",
+    "reminder_to_approver": "Tre virkedager igjen: svaret fra Larvik kommune venter på godkjenning",
+    "overdue": "Fristen er gått ut: du kan fortsatt svare",
+    "overdue_to_group": "Fristen er gått ut: planlegg og avklar parter",
+    "due_changed": "Ny frist: 2. oktober (før 30. september)",
+    "approval": "Til godkjenning innen 30. september: svaret fra Larvik kommune",
+    "sent_back": "Sendt tilbake: svaret fra Larvik kommune må rettes innen 30. september",
+    "escalation": "To har ikke svart: fristen gikk ut 30. september",
+}
+
+
+class _Words(HTMLParser):
+    """The words a reader sees, and the addresses behind them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
+        self._hidden += tag in ("head", "title") or ("aria-hidden", "true") in attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("head", "title") or (tag == "div" and self._hidden > 0)
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.words += data.split()
+
+
+def words_of(html: str) -> _Words:
+    """Read the HTML as a person does."""
+    parser = _Words()
+    parser.feed(html)
+    return parser
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_mail_says_what_its_snapshot_says(name: str) -> None:
+    message = compose(MAILS[name])
+    contents = {"txt": f"Emne: {message.subject}\n\n{message.text}", "html": message.html}
+    files = {SNAPSHOTS / f"{name}.{suffix}": content for suffix, content in contents.items()}
+    new = [file for file in files if not file.exists()]
+    for file in new:
+        file.write_text(files[file])
+    assert not new, "read what is new, then run again"
+    assert all(file.read_text() == content for file, content in files.items())
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_subject_is_the_users_own_words(name: str) -> None:
+    assert compose(MAILS[name]).subject == SUBJECTS[name]
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_text_and_html_say_the_same(name: str) -> None:
+    message = compose(MAILS[name])
+    html = words_of(message.html)
+    text = message.text.replace(f":\n{MAILS[name].url}", "").split()
+    assert [w for w in html.words if w not in MAILS[name].community.split()] == [
+        w for w in text if w not in MAILS[name].community.split()
+    ]
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_mail_has_one_button_and_reads_in_a_minute(name: str) -> None:
+    message = compose(MAILS[name])
+    html = words_of(message.html)
+    assert html.links == [MAILS[name].url, "mailto:sekretariatet@example.org"]
+    above_the_line = html.words[: html.words.index("Spørsmål?")]
+    assert len(above_the_line) < 110
+    assert max(len(line) for line in message.text.splitlines()) <= 72
+
+
+def test_dates_never_break_in_html_and_have_ordinary_spaces_in_text() -> None:
+    message = compose(SURVEY)
+    assert "30.\u00a0september" in message.html
+    assert "\u00a0" not in message.text + message.subject
+
+
+def test_what_people_wrote_is_shown_not_run() -> None:
+    facts = replace(
+        SURVEY, party="<script>x</script> & Co", case="Avtale {{ 7*7 }} <b>", name="{due.__class__}"
+    )
+    message = compose(facts)
+    assert "<script>" not in message.html
+    assert "&lt;script&gt;x&lt;/script&gt; &amp; Co" in message.html
+    assert "&amp;lt;" not in message.html
+    assert "<script>x</script> & Co" in message.text
+    assert "{{ 7*7 }}" in message.text
+
+
+def test_task_without_a_due_date_says_none() -> None:
+    message = compose(replace(SURVEY, due=None, days_left=None, next_dates=()))
+    assert message.subject == "Svar: evaluering av delavtale om helhetlige pasientforløp"
+    assert "innen" not in message.text
+
+
+def test_late_reminder_speaks_as_one() -> None:
+    assert compose(replace(LATE, rule="remind_now")).subject == SUBJECTS["overdue"]
+
+
+def test_date_of_another_year_bears_its_year() -> None:
+    facts = replace(SURVEY, today=date(2025, 12, 1))
+    assert compose(facts).subject.startswith("Svar innen 30. september 2026:")
+
+
+# --- the message on the wire ---
+
+
+def on_the_wire(message: Message | None = None, **values: str) -> EmailMessage:
+    """A mail of 1 September."""
+    given = {
+        "community": "Helsefellesskapet i Vestfold", "sender": "sekretariatet@example.org",
+        "recipient": "Kommunalsjef Færder", "address": "kommunalsjef.ferder@example.org",
+        "message_id": "<abc@avtaleflyt.example.org>",
+    }  # fmt: skip
+    now = datetime(2026, 9, 1, 6, tzinfo=UTC)
+    return email_message(message or compose(SURVEY), **(given | values), date=now)
+
+
+def test_headers() -> None:
+    email = on_the_wire()
+    assert {name: str(value) for name, value in email.items() if name != "Content-Type"} == {
+        "From": "Sekretariatet i Helsefellesskapet i Vestfold <sekretariatet@example.org>",
+        "To": "Kommunalsjef Færder <kommunalsjef.ferder@example.org>",
+        "Reply-To": "Sekretariatet i Helsefellesskapet i Vestfold <sekretariatet@example.org>",
+        "Subject": SUBJECTS["assigned"],
+        "Date": "Tue, 01 Sep 2026 06:00:00 +0000",
+        "Message-ID": "<abc@avtaleflyt.example.org>",
+        "Auto-Submitted": "auto-generated",
+        "Content-Language": "nb",
+        "MIME-Version": "1.0",
+    }
+    assert email.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in email.iter_parts()] == ["text/plain", "text/html"]
+    assert [part.get_content_charset() for part in email.iter_parts()] == ["utf-8", "utf-8"]
+
+
+def test_wire_is_plain_ascii() -> None:
+    on_the_wire().as_bytes().decode("ascii")
+
+
+@pytest.mark.parametrize(
+    "name", ["Kommunalsjef Færder", "Rådgiver for helse og omsorg i " + "Sør-Østre Åsane " * 5]
+)
+@pytest.mark.parametrize(
+    "case", ["Evaluering av delavtale om helhetlige pasientforløp", "Åpen " + "sak om øyehelse " * 12]
+)
+def test_reader_gets_names_and_subject_as_they_were_written(name: str, case: str) -> None:
+    message = compose(replace(SURVEY, case=case))
+    raw = wire_format(on_the_wire(message, recipient=name))
+    read = message_from_bytes(raw)
+    assert str(make_header(decode_header(read["Subject"]))) == message.subject
+    assert str(make_header(decode_header(read["To"]))) == f"{name.strip()} <kommunalsjef.ferder@example.org>"
+    assert max(len(line) for line in raw.splitlines()) <= 78
+
+
+NASTY = "Larvik\r\nBcc: alle@example.org\x00\u2028X-Annet: 1"
+
+
+def test_no_name_or_title_can_add_a_header() -> None:
+    message = compose(replace(SURVEY, case=NASTY, party=NASTY))
+    email = on_the_wire(message, community=NASTY, recipient=NASTY)
+    again = email.as_bytes().decode("ascii")
+    header = again.partition("\r\n\r\n")[0]
+    assert not any(line.lower().startswith(("bcc:", "x-annet:")) for line in header.splitlines())
+    assert set(email.keys()) == set(on_the_wire().keys())
+
+
+@pytest.mark.parametrize(
+    "address", [NASTY, "a@b\nBcc: c@d", "", "a", "a@", "@b", "a@b, c@d", "a b@c", "æ@example.org"]
+)
+def test_impossible_address_is_refused(address: str) -> None:
+    with pytest.raises(InvalidAddress):
+        on_the_wire(address=address)
+
+
+def test_domain_with_norwegian_letters_is_written_as_name_servers_know_it() -> None:
+    wire_format(on_the_wire(address="post@færder.example.org")).decode("ascii")
+    assert (
+        on_the_wire(address="post@færder.example.org")["To"].addresses[0].domain
+        == "xn--frder-sra.example.org"
+    )

@@ -1,0 +1,118 @@
+"""The composition root: builds the application from its services. Pages, API and error answers meet here."""
+
+import json
+import logging
+import secrets
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, g, request, session
+from flask_babel import Babel
+from flask_wtf.csrf import CSRFProtect
+
+from engine import history
+from web import api, auth, errors, formatting
+from web.context import calendar, close_session, community, today
+from web.context import services as current_services
+from web.pages import about, agreements, cases, deliveries, demo, meetings, starting, tasks
+from web.services import Services
+
+STATIC = Path(__file__).parent / "static"
+LOCALES = ("nb", "en")
+CSP = (
+    "default-src 'self'; img-src 'self' data:; font-src 'self'; style-src 'self'; script-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; frame-src 'self'"
+)
+csrf = CSRFProtect()
+log = logging.getLogger(__name__)
+
+
+def create_app(services: Services) -> APIFlask:
+    """The web application. Starts no clock and opens no connection."""
+    settings = services.settings
+    app = APIFlask(
+        "web", title="Avtaleflyt", version="1", static_folder=str(STATIC), docs_path=None, spec_path="/api/v1/openapi.json"
+    )
+    app.config.update(
+        SECRET_KEY=settings.signing_key(),
+        SECRET_KEY_FALLBACKS=[k for k in settings.secret_key_fallbacks.split(",") if k],
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        MAX_CONTENT_LENGTH=settings.max_upload_mb * 1_000_000,
+        MAX_FORM_MEMORY_SIZE=2_000_000,
+        WTF_CSRF_TIME_LIMIT=None,
+        BABEL_DEFAULT_LOCALE="nb",
+        BABEL_TRANSLATION_DIRECTORIES=str(Path(__file__).parent / "translations"),
+    )
+    app.extensions["avtaleflyt"] = services
+    csrf.init_app(app)
+    auth.login_manager.init_app(app)
+    auth.login_manager.login_view = "auth.login"
+    Babel(app, locale_selector=locale)
+    for module in (auth, tasks, cases, starting, deliveries, meetings, agreements, about, demo):
+        module.pages.enable_openapi = False  # type: ignore[attr-defined]
+        app.register_blueprint(module.pages)
+    csrf.exempt(api.blueprint)
+    app.register_blueprint(api.blueprint)
+    errors.register(app)
+    app.before_request(_begin)
+    app.after_request(_headers)
+    app.teardown_request(close_session)
+    app.jinja_env.filters.update(formatting.jinja_filters(_formatter))
+    app.jinja_env.globals["asset"] = asset
+    app.context_processor(_page_context)
+    return app
+
+
+def locale() -> str:
+    """The reader's language: chosen on the page, else the person's own."""
+    return str(session.get("lang", "nb"))
+
+
+def _begin() -> None:
+    if request.args.get("lang") in LOCALES:
+        session["lang"] = request.args["lang"]
+    g.request_id = secrets.token_hex(8)
+    history.request_id.set(g.request_id)
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    headers.setdefault("X-Request-Id", g.get("request_id", ""))
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+@cache
+def _manifest() -> dict[str, str]:
+    path = STATIC / "dist" / "manifest.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def asset(name: str) -> str:
+    """The address of a built file."""
+    return f"/static/dist/{_manifest().get(name, name)}"
+
+
+def _formatter() -> formatting.Formatter:
+    return formatting.Formatter(zone=calendar().zone, today=today(), calendar=calendar(), locale=locale())
+
+
+def _page_context() -> dict[str, Any]:
+    return {
+        "community": community(),
+        "secretariat_email": community().email,
+        "locale": locale(),
+        "today": today(),
+        "demo": current_services().settings.demo,
+    }

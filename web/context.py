@@ -1,0 +1,90 @@
+"""What every page needs: the reading session, who is here, what time it is, and how to act."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import cast
+
+from flask import current_app, g
+from flask_login import current_user
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import identity
+from engine.calendar import Calendar
+from engine.errors import NotAllowed
+from engine.identity import Person
+from engine.model import Community, User
+from web.services import Services
+
+
+def services() -> Services:
+    """What the application was built with."""
+    return cast(Services, current_app.extensions["avtaleflyt"])
+
+
+def db() -> Session:
+    """This request's reading session; closed after the answer is made."""
+    if "session" not in g:
+        g.reading = services().database.reading()
+        g.session = g.reading.__enter__()
+    return cast(Session, g.session)
+
+
+def close_session(_error: BaseException | None = None) -> None:
+    """Let the reading session go."""
+    g.pop("session", None)
+    if (reading := g.pop("reading", None)) is not None:
+        reading.__exit__(None, None, None)
+
+
+def now() -> datetime:
+    """The moment of this request, read once."""
+    if "now" not in g:
+        g.now = services().clock()
+    return cast(datetime, g.now)
+
+
+def community() -> Community:
+    """The community this installation serves, or the signed-in person's."""
+    if "community" not in g:
+        if current_user.is_authenticated:
+            g.community = db().get_one(Community, person().community_id)
+        else:
+            query = select(Community).where(Community.key == services().settings.community)
+            g.community = db().scalars(query).first() or Community(
+                key="", name="Avtaleflyt", email="", timezone="Europe/Oslo", closing_days=[], closed_eves=True
+            )
+    return cast(Community, g.community)
+
+
+def calendar() -> Calendar:
+    """The community's working days and zone."""
+    if "calendar" not in g:
+        g.calendar = identity.calendar_of(community())
+    return cast(Calendar, g.calendar)
+
+
+def today() -> date:
+    """The local day of this request."""
+    return calendar().local_date(now())
+
+
+def person() -> Person:
+    """Who is signed in. Raises NotAllowed when nobody is."""
+    if "person" not in g:
+        if not current_user.is_authenticated:
+            raise NotAllowed("Logg inn først.")
+        g.person = identity.person(db(), db().get_one(User, current_user.user_id))
+    return cast(Person, g.person)
+
+
+@contextmanager
+def acting() -> Iterator[tuple[Session, Person]]:
+    """One unit of work done by the signed-in person; committed at the end, undone whole on any exception."""
+    actor = person()
+    close_session()
+    for name in ("community", "calendar", "person"):
+        g.pop(name, None)
+    with services().database.transaction() as session:
+        yield session, actor
