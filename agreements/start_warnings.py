@@ -3,6 +3,7 @@
 Nothing here forbids the start; whoever starts says why it is kept.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,7 +27,7 @@ class ChosenMeeting:
     """The date a fact gets: from a meeting that is known, or of one that the start adds to `body`."""
 
     fact: str
-    date: date
+    date: dt.date
     body: Body
     meeting: Meeting | None
 
@@ -39,8 +40,8 @@ class StartWarning:
     code: str
     fact: str | None
     message: str
-    date: date
-    alternatives: tuple[date, ...] = ()
+    date: dt.date
+    alternatives: tuple[dt.date, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Deadline:
     """A due date that follows from the meetings alone; `facts` are those it hangs on."""
 
     name: str
-    date: date
+    date: dt.date
     facts: frozenset[str]
     closes: bool
 

@@ -31,12 +31,24 @@ class Person:
 
 def person(session: Session, user: User) -> Person:
     """The user with their memberships."""
-    rows = session.execute(
-        select(Group.id, Group.key).join(Membership).where(Membership.user_id == user.id)
-    ).all()
+    return person_by_id(session, user.id)
+
+
+def person_by_id(session: Session, user_id: int) -> Person:
+    """The active user with their memberships, in one query. Raises NotAllowed."""
+    query = (
+        select(User, Group.id, Group.key)
+        .outerjoin(Membership, Membership.user_id == User.id)
+        .outerjoin(Group, Group.id == Membership.group_id)
+        .where(User.id == user_id, User.active)
+    )
+    rows = session.execute(query).all()
+    if not rows:
+        raise NotAllowed("You are no longer active here.")
+    found = rows[0][0]
     return Person(
-        id=user.id, key=user.key, name=user.name, community_id=user.community_id, is_admin=user.is_admin,
-        group_ids=frozenset(r.id for r in rows), group_keys=frozenset(r.key for r in rows),
+        id=found.id, key=found.key, name=found.name, community_id=found.community_id, is_admin=found.is_admin,
+        group_ids=frozenset(r[1] for r in rows if r[1]), group_keys=frozenset(r[2] for r in rows if r[2]),
     )  # fmt: skip
 
 

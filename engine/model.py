@@ -205,7 +205,7 @@ class ProcessInstance(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Fact name -> ISO date: meetings, entry into force. Every derived date hangs on these.
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    #: Role (lane id) -> {"group": key} or {"user": key}.
+    #: Role (lane id) -> {"group": key, "id": …} or {"user": key, "id": …}.
     roles: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Called process id -> id of the definition pinned at start.
     pins: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -213,6 +213,10 @@ class ProcessInstance(Base):
     state_document: Mapped[bytes | None]
     #: The earliest waiting timer; None when nothing waits for time.
     wake_at: Mapped[datetime | None]
+    #: Incidents that hold an element of this case right now.
+    open_incidents: Mapped[int] = mapped_column(default=0)
+    #: "call path/element" -> how often a step was opened there.
+    rounds: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Given by whoever starts, so that a repeated start is one start.
     idempotency_key: Mapped[str | None] = mapped_column(String(80))
     #: Length of the history chain and the hash of its last event.

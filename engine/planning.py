@@ -40,8 +40,12 @@ ACTING_TIME = time(12, 0)
 
 #: Answers of an element, by element id and round; None leaves the model's planOutcome.
 Scenario = Callable[[Step, UserTaskElement], Mapping[str, Any] | None]
-#: Called after every act in the sandbox, with what happened committed.
+#: Something that looks on: told before an act that time has passed until a moment, and after it that it happened.
 Observer = Callable[[Database, int, datetime], None]
+
+
+def _nothing(database: Database, instance_id: int, now: datetime) -> None:
+    """Nobody looks on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,21 +115,26 @@ def rehearse(
     *,
     now: datetime,
     scenario: Scenario = lambda step, element: None,
-    observe: Observer = lambda database, instance_id, now: None,
+    elapsed: Observer = _nothing,
+    happened: Observer = _nothing,
 ) -> Rehearsal:
-    """Live the whole case from `now` in a database of its own; the source is only read."""
+    """Live the whole case from `now` in a database of its own; the source is only read.
+
+    `elapsed` is called before each act with its moment, `happened` after it is committed.
+    """
     sandbox = _sandbox(source, start)
     with sandbox.transaction() as session:
         instance = _start(session, start, now)
         calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
         instance_id = instance.id
-    observe(sandbox, instance_id, now)
+    happened(sandbox, instance_id, now)
     stopped = ""
     for _ in range(MAX_ACTS):
         act = _next_act(sandbox, instance_id, now, calendar)
         if act is None:
             break
         now, task_id = act
+        elapsed(sandbox, instance_id, now)
         with sandbox.transaction() as session:
             if task_id is None:
                 process_instances.wake(session, instance_id, now=now)
@@ -133,7 +142,7 @@ def rehearse(
                 _answer(session, task_id, scenario, now)
             incidents = session.scalars(select(Incident).where(Incident.resolved_at.is_(None))).all()
             stopped = "; ".join(f"{i.element_id}: {i.cause}" for i in incidents)
-        observe(sandbox, instance_id, now)
+        happened(sandbox, instance_id, now)
         if stopped:
             break
     return Rehearsal(

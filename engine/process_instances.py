@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import Session
 
 from engine import deployments, history, identity, jobs, steps
 from engine.bpmn.execution import Execution, Place
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
-from engine.model import Community, Group, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask
+from engine.model import Community, Group, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask, new_public_id
 
 #: Changes the live state; repeated from the saved state when an automatic element fails afterwards.
 Act = Callable[[Execution], None]
@@ -55,13 +55,21 @@ def start(
     )  # fmt: skip
     lanes = deployments.compiled(session, instance).roles
     instance.roles = _bind_roles(session, instance, lanes, roles or {})
+    instance.rounds, instance.open_incidents, instance.history_length, instance.revision = {}, 0, 0, 1
+    instance.history_hash = ""
     session.add(instance)
     session.flush()  # rows below need its id
     history.record(
         session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
         version=definition.version, facts=instance.facts, roles=instance.roles,
     )  # fmt: skip
-    steps.allow(session, instance, [instance.owner_id, instance.started_by_id], [instance.owner_group_id])
+    bound = instance.roles.values()
+    steps.allow(
+        session,
+        instance,
+        [instance.owner_id, instance.started_by_id, *(r["id"] for r in bound if "user" in r)],
+        [instance.owner_group_id, *(r["id"] for r in bound if "group" in r)],
+    )
     _run(session, instance, now=now, act=None)
     return instance
 
@@ -73,18 +81,20 @@ def _bind_roles(
     for role in given:
         if role not in lanes:
             raise InvalidInput(f"The process has no role {role!r}. Its roles: {', '.join(sorted(lanes))}.")
-    query = select(Group.key).where(Group.community_id == instance.community_id, Group.key.in_(list(lanes)))
-    bound: dict[str, Any] = {key: {"group": key} for key in session.scalars(query)}
+    query = select(Group).where(Group.community_id == instance.community_id, Group.key.in_(list(lanes)))
+    bound: dict[str, Any] = {g.key: {"group": g.key, "id": g.id} for g in session.scalars(query)}
     for role, whom in given.items():
+        found: Group | User
         if "group" in whom:
-            identity.group(session, instance.community_id, whom["group"])
+            found = identity.group(session, instance.community_id, whom["group"])
+            bound[role] = {"group": found.key, "id": found.id}
         else:
-            identity.user(session, instance.community_id, whom["user"])
-        bound[role] = dict(whom)
+            found = identity.user(session, instance.community_id, whom["user"])
+            bound[role] = {"user": found.key, "id": found.id}
     return bound
 
 
-def locked(session: Session, instance_id: int) -> ProcessInstance:
+def locked(session: Session, instance_id: int | ScalarSelect[int]) -> ProcessInstance:
     """The case, held until the transaction ends. Everything that changes a case starts here."""
     query = select(ProcessInstance).where(ProcessInstance.id == instance_id).with_for_update()
     instance = session.scalar(query.execution_options(populate_existing=True))
@@ -172,8 +182,7 @@ def _rederive(session: Session, instance: ProcessInstance, execution: Execution,
     for waiting in execution.waiting():
         if (step := open_steps.get(waiting.token)) is None:
             continue
-        query = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(steps.OPEN_TASK))
-        for task in session.scalars(query.with_for_update()):
+        for task in steps.open_tasks(session, step):
             if not task.due_by_hand:
                 move_due_date(task, steps.due_date(execution, waiting, task.item_data or task.item))
         step.due_date = latest_due(session, step)
@@ -190,10 +199,7 @@ def move_due_date(task: UserTask, day: date | None) -> None:
 
 def latest_due(session: Session, step: Step) -> date | None:
     """The latest due date among the step's open tasks."""
-    days = session.scalars(
-        select(UserTask.due_date).where(UserTask.step_id == step.id, UserTask.state.in_(steps.OPEN_TASK))
-    )
-    return max((d for d in days if d), default=None)
+    return max((t.due_date for t in steps.open_tasks(session, step) if t.due_date), default=None)
 
 
 def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_id: int | None, reason: str) -> None:
@@ -214,8 +220,9 @@ def retry(session: Session, instance: ProcessInstance, incident: Incident, *, no
     if incident.resolved_at is not None:
         raise NotOpen("The incident is already resolved.")
     incident.resolved_at, incident.resolved_by_id = now, actor_id
+    instance.open_incidents -= 1
     history.record(
-        session, instance, "incident-retried", now=now, actor_id=actor_id, incident=incident.id,
+        session, instance, "incident-retried", now=now, actor_id=actor_id, incident=incident.public_id,
         element=incident.element_id,
     )  # fmt: skip
     session.flush()  # the run below must not see it as open
@@ -224,6 +231,8 @@ def retry(session: Session, instance: ProcessInstance, incident: Incident, *, no
 
 def open_incidents(session: Session, instance: ProcessInstance) -> list[Incident]:
     """Where the case stands because something failed."""
+    if not instance.open_incidents:
+        return []
     query = select(Incident).where(Incident.instance_id == instance.id, Incident.resolved_at.is_(None))
     return list(session.scalars(query.order_by(Incident.id)))
 
@@ -244,7 +253,8 @@ def run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act 
     by an Incident: what a person did is never lost.
     """
     require_active(instance)
-    _run(session, instance, now=now, act=act)
+    with session.no_autoflush:  # one flush at the end writes each row once
+        _run(session, instance, now=now, act=act)
 
 
 def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None) -> None:
@@ -321,12 +331,12 @@ def _finish(instance: ProcessInstance, state: str, now: datetime) -> None:
 
 def _park(session: Session, instance: ProcessInstance, failure: ElementFailed, now: datetime) -> None:
     incident = Incident(
-        community_id=instance.community_id, instance_id=instance.id, call_path=failure.call_path,
-        element_id=failure.element_id, cause=failure.cause, created_at=now,
+        public_id=new_public_id(), community_id=instance.community_id, instance_id=instance.id,
+        call_path=failure.call_path, element_id=failure.element_id, cause=failure.cause, created_at=now,
     )  # fmt: skip
     session.add(incident)
-    session.flush()  # history names its id
-    history.record(session, instance, "incident", now=now, incident=incident.id, element=failure.element_id)
+    instance.open_incidents += 1
+    history.record(session, instance, "incident", now=now, incident=incident.public_id, element=failure.element_id)
 
 
 def touch(session: Session, instance: ProcessInstance, *, now: datetime) -> None:

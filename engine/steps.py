@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -17,15 +17,21 @@ from engine.bpmn.expressions import ExpressionError, UndefinedName, evaluate, pa
 from engine.bpmn.reading import UserTaskElement
 from engine.calendar import Calendar
 from engine.errors import ElementFailed
-from engine.model import Group, InstanceParticipant, ProcessInstance, Step, User, UserTask
+from engine.model import Group, InstanceParticipant, ProcessInstance, Step, User, UserTask, new_public_id
 
 OPEN_TASK = ("open", "submitted", "pending")
 
 
 def open_steps(session: Session, instance: ProcessInstance) -> dict[str, Step]:
-    """The case's open steps by token."""
+    """The case's open steps by token, as this unit of work sees them, written or not."""
     query = select(Step).where(Step.instance_id == instance.id, Step.state == "open").with_for_update()
-    return {step.token: step for step in session.scalars(query)}
+    return {step.token: step for step in session.scalars(query) if step.state == "open"}
+
+
+def open_tasks(session: Session, step: Step) -> list[UserTask]:
+    """The step's tasks that still wait, locked, as this unit of work sees them."""
+    query = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(OPEN_TASK)).with_for_update()
+    return [task for task in session.scalars(query) if task.state in OPEN_TASK]
 
 
 def output_of(execution: Execution, step: Step) -> dict[str, Any]:
@@ -65,11 +71,11 @@ def end_step(session: Session, instance: ProcessInstance, step: Step, state: str
     """End a step as completed, closed, skipped or withdrawn; tasks still open in it end with it."""
     step.state, step.ended_at = state, now
     left = "withdrawn" if state == "completed" else state
-    tasks = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(OPEN_TASK)).with_for_update()
-    for task in session.scalars(tasks):
-        task.state, task.revision = left, task.revision + 1
+    if step.completed < step.total:
+        for task in open_tasks(session, step):
+            task.state, task.revision = left, task.revision + 1
     history.record(
-        session, instance, f"step-{state}", now=now, step=step.id, element=step.element_id,
+        session, instance, f"step-{state}", now=now, step=step.id, element=step.element_id, round=step.round,
         total=step.total, completed=step.completed,
     )  # fmt: skip
 
@@ -101,8 +107,8 @@ def _prepare(
     element, asked = waiting.element, items if items is not None else [None]
     step = Step(
         instance_id=instance.id, call_path=waiting.call_path, element_id=element.id, name=_title(execution, waiting),
-        round=_round(session, instance, waiting), token=waiting.token, opened_at=now, total=len(asked),
-        closes=element.closes,
+        round=_round(instance, waiting), token=waiting.token, opened_at=now, total=len(asked), completed=0,
+        state="open", closes=element.closes,
     )  # fmt: skip
     tasks = [_task(execution, waiting, step, instance, people, item, now) for item in asked]
     sequential = element.multi_instance is not None and element.multi_instance.sequential
@@ -114,14 +120,11 @@ def _prepare(
 
 
 def _open(session: Session, instance: ProcessInstance, step: Step, tasks: list[UserTask], now: datetime) -> None:
-    session.add(step)
-    session.flush()  # tasks and history need the step's id
-    for task in tasks:
-        task.step_id = step.id
-    session.add_all(tasks)
+    instance.rounds = {**instance.rounds, _place(step.call_path, step.element_id): step.round}
+    session.add_all([step, *tasks])
     history.record(
-        session, instance, "step-opened", now=now, step=step.id, element=step.element_id, round=step.round,
-        total=step.total, due=step.due_date.isoformat() if step.due_date else None,
+        session, instance, "step-opened", now=now, element=step.element_id, round=step.round, total=step.total,
+        due=step.due_date.isoformat() if step.due_date else None,
     )  # fmt: skip
 
 
@@ -146,13 +149,12 @@ def _failure(waiting: Waiting, cause: str) -> ElementFailed:
     return ElementFailed(call_path=waiting.call_path, element_id=waiting.element.id, cause=cause)
 
 
-def _round(session: Session, instance: ProcessInstance, waiting: Waiting) -> int:
-    query = select(func.count()).where(
-        Step.instance_id == instance.id,
-        Step.call_path == waiting.call_path,
-        Step.element_id == waiting.element.id,
-    )
-    return (session.scalar(query) or 0) + 1
+def _round(instance: ProcessInstance, waiting: Waiting) -> int:
+    return int(instance.rounds.get(_place(waiting.call_path, waiting.element.id), 0)) + 1
+
+
+def _place(call_path: str, element_id: str) -> str:
+    return f"{call_path}/{element_id}"
 
 
 def _title(execution: Execution, waiting: Waiting) -> str:
@@ -203,8 +205,13 @@ def _task(
         raise _failure(waiting, f"Nobody is bound to the role {element.role!r}.")
     named = item if isinstance(item, Mapping) else {}
     return UserTask(
+        public_id=new_public_id(),
         community_id=instance.community_id,
         instance_id=instance.id,
+        step=step,
+        revision=1,
+        due_generation=1,
+        due_by_hand=False,
         name=step.name,
         item=str(named.get("key", item)) if item is not None and named.get("key", None) is not None else None,
         item_name=named.get("name"),
@@ -235,8 +242,11 @@ class _People:
     def __init__(self, session: Session, instance: ProcessInstance) -> None:
         self._session = session
         self._instance = instance
-        self._users: dict[str, int | None] = {}
-        self._groups: dict[str, int | None] = {}
+        # Those bound to roles were found, and let in, when the case started.
+        bound = instance.roles.values()
+        self._users: dict[str, int | None] = {r["user"]: r["id"] for r in bound if "user" in r}
+        self._groups: dict[str, int | None] = {r["group"]: r["id"] for r in bound if "group" in r}
+        self._known = ({*self._users.values()}, {*self._groups.values()})
 
     def user(self, key: str | None, waiting: Waiting) -> int | None:
         return self._find(User, self._users, key, waiting)
@@ -257,7 +267,11 @@ class _People:
         return held[key]
 
     def let_see(self) -> None:
-        allow(self._session, self._instance, self._users.values(), self._groups.values())
+        """Let those found since the start see the case."""
+        users, groups = self._known
+        new_users, new_groups = {*self._users.values()} - users, {*self._groups.values()} - groups
+        if new_users or new_groups:
+            allow(self._session, self._instance, new_users, new_groups)
 
 
 def allow(

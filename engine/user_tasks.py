@@ -17,7 +17,7 @@ from engine.bpmn.execution import Execution
 from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
 from engine.forms import Form
 from engine.identity import Person
-from engine.model import ProcessInstance, Step, User, UserTask
+from engine.model import Community, ProcessInstance, Step, User, UserTask
 
 OPEN = ("open", "submitted")
 _ENDED = {
@@ -31,23 +31,28 @@ _ENDED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A task with everything locked that an act on it may change."""
+    """A task with everything locked that an act on it may change. The community is held so that it is read once."""
 
     instance: ProcessInstance
     step: Step
     task: UserTask
+    community: Community
 
 
 def hold(session: Session, task_id: int) -> Held:
-    """Lock the task's case, then its step, then the task itself, and read them afresh."""
-    row = session.execute(select(UserTask.instance_id, UserTask.step_id).where(UserTask.id == task_id)).one()
-    instance = process_instances.locked(session, row.instance_id)
-    fresh: dict[str, Any] = {"populate_existing": True}
-    step = session.scalars(select(Step).where(Step.id == row.step_id).with_for_update(), execution_options=fresh).one()
-    task = session.scalars(
-        select(UserTask).where(UserTask.id == task_id).with_for_update(), execution_options=fresh
-    ).one()
-    return Held(instance=instance, step=step, task=task)
+    """Lock the task's case, then its step and the task itself, and read them afresh."""
+    of_task = select(UserTask.instance_id).where(UserTask.id == task_id).scalar_subquery()
+    instance = process_instances.locked(session, of_task)
+    # The case's lock comes first and is enough to keep acts apart; these two rows may then be taken together.
+    query = (
+        select(UserTask, Step, Community)
+        .join(Step, Step.id == UserTask.step_id)
+        .join(Community, Community.id == UserTask.community_id)
+        .where(UserTask.id == task_id)
+        .with_for_update(of=[Step, UserTask])
+    )
+    task, step, community = session.execute(query, execution_options={"populate_existing": True}).one()
+    return Held(instance=instance, step=step, task=task, community=community)
 
 
 def require_open(held: Held, revision: int | None, *states: str) -> None:
@@ -165,6 +170,14 @@ def complete(
     Raises InvalidAnswers, NotOpen, NotAllowed or Stale; nothing is then changed.
     """
     held = hold(session, task_id)
+    with session.no_autoflush:  # one flush at the end writes each row once
+        return _complete(session, held, answers, actor, now, revision, reason)
+
+
+def _complete(
+    session: Session, held: Held, answers: Mapping[str, Any], actor: Person, now: datetime, revision: int | None,
+    reason: str | None,
+) -> UserTask:  # fmt: skip
     form, inputs = task_forms.form_of(session, held.instance, held.task)
     if _is_repeat(held.task, form.clean(answers, inputs), actor):
         return held.task
@@ -285,8 +298,10 @@ def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object
     instance, step, task = held.instance, held.step, held.task
     step.completed += 1
     _set_facts(session, held, form, inputs, now)
-    if not steps.is_fulfilled(step, deployments.element(session, instance, step)):
-        steps.open_next(session, step)
+    element = deployments.element(session, instance, step)
+    if not steps.is_fulfilled(step, element):
+        if element.multi_instance is not None and element.multi_instance.sequential:
+            steps.open_next(session, step)
         process_instances.touch(session, instance, now=now)
         return
     _fulfil(session, held, now, _variables(session, held, task))

@@ -1,7 +1,7 @@
 """Turns facts into a mail: the same words for text and HTML, each set in its own layout.
 
-`templates/<name>/words.jinja` holds what one kind of mail says, `templates/base/` the two layouts and the sentences that all
-share. Words are rendered once per layout, so that only the HTML is escaped.
+`templates/<name>/words.jinja` holds what one kind of mail says, `templates/base/` the two layouts and the
+sentences that all share. Words are rendered once per layout, so that only the HTML is escaped.
 """
 
 import hashlib
@@ -70,10 +70,10 @@ POLICY = _Policy(linesep="\r\n")
 
 
 def compose(facts: Facts) -> Message:
-    """The mail that says these facts. Raises jinja2.TemplateError when a template asks for what there is not."""
+    """The mail that says these facts. Raises jinja2.TemplateError when a template is broken."""
     name = template_of(facts)
     values = {
-        "facts": facts, "Role": Role, "verb": _verb(facts), "late": _is_late(facts), "subject": _own_subject(facts),
+        "facts": facts, "Role": Role, "verb": _verb(facts), "subject": _own_subject(facts),
         "action": facts.action or "Åpne oppgaven",
     }  # fmt: skip
     subject = _text_templates().get_template(f"{name}/subject.txt").render(values)
@@ -184,7 +184,8 @@ def _prepared(environment: Environment) -> Environment:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {
         "day": _day, "weekday": _weekday, "days": _days, "working_days": wording.working_days,
-        "number": wording.number, "joined": wording.joined, "opening": wording.opening, "inside": wording.inside,
+        "number": wording.number, "joined": wording.joined, "opening": wording.opening,
+        "inside": wording.inside,
         "paragraphs": paragraphs, "wrap": _wrap, "one_line": _joined_line,
     }  # fmt: skip
     environment.globals["nbsp"] = wording.NBSP

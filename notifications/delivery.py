@@ -1,14 +1,17 @@
 """Sending what is due, one mail at a time, so that none is lost and none is sent twice unknowingly.
 
-Three parts, never merged: claim with a lease, freeze the content and commit; hand it to the mail server with no transaction
-open; record the outcome and commit. After a crash in the middle the same message goes again with the same Message-ID.
+Three parts, never merged: claim with a lease, freeze the content and commit; hand it to the mail server with
+no transaction open; record the outcome and commit. After a crash in the middle the same message goes again
+with the same Message-ID.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.errors import MessageError
 from email.message import EmailMessage
 
+from jinja2 import TemplateError
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
@@ -22,6 +25,11 @@ from notifications.mailer import Mailer, PermanentFailure, TransientFailure, Unc
 from notifications.model import Delivery
 from notifications.reconciling import reconcile
 from notifications.settings import NotificationSettings
+
+#: What a broken template or unexpected fact raises when a mail is composed.
+_BROKEN = (
+    TemplateError, MessageError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 #: Longer than a conversation with a mail server may take.
 LEASE = timedelta(minutes=5)
@@ -44,7 +52,7 @@ class _Settled:
 
 
 def send_one(database: Database, mailer: Mailer, *, now: datetime, settings: NotificationSettings) -> bool:
-    """Send the mail that has waited longest; answers whether there was one. Any number of workers may call this."""
+    """Send the mail that has waited longest; answers whether there was one. Workers may call this at once."""
     with database.transaction() as session:
         taken = _take(session, now, settings)
     if isinstance(taken, _Outgoing):
@@ -75,9 +83,9 @@ def handlers(settings: NotificationSettings) -> Mapping[str, Handler]:
 
 
 def send_again(session: Session, delivery: Delivery, *, now: datetime) -> None:
-    """Plan a failed or uncertain mail once more, to the person's present address and with the same Message-ID.
+    """Plan a failed or uncertain mail once more, to the person's present address.
 
-    Raises NotOpen when it is in another state.
+    The Message-ID stays. Raises NotOpen when it is in another state.
     """
     # Compare-and-set: of two who ask at once, one wins.
     row = update(Delivery).where(Delivery.id == delivery.id, Delivery.state.in_(("failed", "uncertain")))
@@ -113,7 +121,7 @@ def _take(session: Session, now: datetime, settings: NotificationSettings) -> _O
     except InvalidAddress as error:
         delivery.state, delivery.last_error = "failed", str(error)
         return _Settled()
-    except Exception as error:  # recorded: one broken mail must not keep the others waiting
+    except _BROKEN as error:  # recorded: one broken mail must not keep the others waiting
         _put_off(delivery, now, f"{type(error).__name__}: {error}")
         return _Settled()
     delivery.state, delivery.lease, delivery.lease_until = "sending", delivery.lease + 1, now + LEASE

@@ -1,7 +1,7 @@
 """Makes the planned mails of one case agree with its tasks, dates and rules.
 
-The wanted mails are computed anew each time; rows that have left are never touched, and their cause is spent. Running it
-twice changes nothing. The case's row is locked, so that two runs never plan the same mail.
+The wanted mails are computed anew each time; rows that have left are never touched, and their cause is
+spent. Running it twice changes nothing. The case's row is locked, so that two runs never plan the same mail.
 """
 
 from collections import defaultdict
@@ -67,7 +67,8 @@ def remind_now(
 ) -> int:
     """Remind those who hold the tasks at once; answers how many mails that made.
 
-    A task that was reminded of by hand within the last hour is passed over. The caller has checked that `actor` may.
+    A task that was reminded of by hand within the last hour is passed over. The caller checks that `actor`
+    may do this.
     """
     _locked(session, instance.id)
     waiting = [
@@ -114,8 +115,8 @@ def _balls(
         Ball(
             task_id=t.id, step_id=t.step_id, submitted=t.state == "submitted", opened_at=t.opened_at,
             submitted_at=t.submitted_at, submitted_by=t.submitted_by_id, sent_back_at=returned.get(t.id),
-            due_date=t.due_date, due_generation=t.due_generation, closes=steps[t.step_id].closes, reminders=reminders[t.step_id],
-            holders=holders[t.id], told=told[t.id],
+            due_date=t.due_date, due_generation=t.due_generation, closes=steps[t.step_id].closes,
+            reminders=reminders[t.step_id], holders=holders[t.id], told=told[t.id],
         )
         for t in tasks
     ]  # fmt: skip

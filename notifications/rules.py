@@ -1,6 +1,7 @@
 """Who is told what about a task, and when: pure, from dates and rules.
 
-A `Ball` is a task that waits for someone. Every answer is a `Wanted`; `reconciling` makes the rows agree with them.
+A `Ball` is a task that waits for someone. Every answer is a `Wanted`; `reconciling` makes the rows
+agree with them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

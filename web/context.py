@@ -14,7 +14,7 @@ from engine import identity
 from engine.calendar import Calendar
 from engine.errors import NotAllowed
 from engine.identity import Person
-from engine.model import Community, User
+from engine.model import Community
 from web.services import Services
 
 
@@ -75,7 +75,7 @@ def person() -> Person:
     if "person" not in g:
         if not current_user.is_authenticated:
             raise NotAllowed("Logg inn først.")
-        g.person = identity.person(db(), db().get_one(User, current_user.user_id))
+        g.person = identity.person_by_id(db(), current_user.user_id)
     return cast(Person, g.person)
 
 

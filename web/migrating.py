@@ -1,30 +1,40 @@
 """The schema: brought up to date by Alembic, on both databases."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
 
 from engine.database import Database
 
 VERSIONS = Path(__file__).parent.parent / "migrations"
+#: Names the lock that lets one process migrate a PostgreSQL database at a time; any number, always the same.
+_LOCK = 7_283_411
 
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(VERSIONS))
+    config.set_main_option("script_location", str(VERSIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
     return config
 
 
-def migrate(database: Database) -> str:
-    """Bring the schema to the newest version; answers that version. Running it again changes nothing."""
+def migrate(database: Database, to: str = "head") -> str:
+    """Bring the schema to the newest version, or to another; answers that version. Running it again changes nothing.
+
+    Any number of processes may do this at once: one migrates, the others wait and find nothing to do.
+    """
     config = _config()
-    with database.engine.begin() as connection:
+    with _alone(database) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return newest()
+        command.upgrade(config, to)
+        return _version(connection) or ""
 
 
 def newest() -> str:
@@ -35,4 +45,37 @@ def newest() -> str:
 def present(database: Database) -> str | None:
     """The version the database has."""
     with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _version(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[Connection]:
+    """A connection in a transaction of its own, with every other migration kept out until it ends."""
+    if not database.is_sqlite:
+        with database.engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            yield connection
+        return
+    with database.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection:
+        # SQLite alters a table by making it anew; the rows that point at it must not go with the old one.
+        with _without_foreign_keys(connection), connection.begin():
+            yield connection
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if broken is not None:
+                raise RuntimeError(f"The migration left a row of {broken[0]} that points at nothing. Nothing was changed.")
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    # Straight to the driver: inside a transaction, which SQLAlchemy would begin, SQLite ignores this.
+    driver = connection.connection.driver_connection
+    assert driver is not None, "the connection is open"
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

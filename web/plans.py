@@ -1,9 +1,9 @@
 """The plan of a case in the reader's words: every step with its date and why, and the mails it will send."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from email.message import EmailMessage
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.starting import Prepared
@@ -11,12 +11,11 @@ from engine import identity, planning
 from engine.calendar import Calendar
 from engine.database import Database
 from engine.deployments import element
-from engine.model import Community, User
+from engine.model import Community
 from engine.planning import PlannedStep, Reason, Rehearsal, StartArguments
-from notifications import composing, reconciling
-from notifications.model import Delivery
+from notifications import delivery, reconciling
 from notifications.settings import NotificationSettings
-from web.formatting import dag, virkedager
+from web.formatting import MONTHS, antall, dag, virkedager
 
 _BODIES = {"ssu": "SSU", "au": "AU", "meeting": "møtet", "in_force": "ikrafttredelsen"}
 
@@ -62,49 +61,55 @@ class CasePlan:
     warnings: tuple[str, ...]
 
 
+class _Postbox:
+    """Sends the sandbox's mails at their planned moments, and keeps who got what when."""
+
+    def __init__(self) -> None:
+        self._settings = NotificationSettings(base_url="https://avtaleflyt.invalid", element=element)
+        self._mails: dict[tuple[datetime, str], list[str]] = {}
+        self._now = datetime.min.replace(tzinfo=UTC)
+
+    def send(self, message: EmailMessage, to: str) -> None:
+        """Keep a mail; this is the mailer."""
+        name = message["To"].addresses[0].display_name or to
+        self._mails.setdefault((self._now, str(message["Subject"])), []).append(name)
+
+    def happened(self, sandbox: Database, instance_id: int, now: datetime) -> None:
+        """After an act: plan the mails as things now stand."""
+        with sandbox.transaction() as session:
+            reconciling.reconcile(session, instance_id, now=now, settings=self._settings)
+
+    def elapsed(self, sandbox: Database, instance_id: int, until: datetime) -> None:
+        """Let time pass: everything planned until then leaves, each mail at its moment."""
+        while True:
+            with sandbox.reading() as session:
+                due = delivery.next_due(session)
+            if due is None or due > until:
+                return
+            self._now = due
+            if not delivery.send_one(sandbox, self, now=due, settings=self._settings):
+                return
+
+    @property
+    def mails(self) -> tuple[PlannedMail, ...]:
+        """What was sent, in the order of time."""
+        return tuple(PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in self._mails.items())
+
+
 def plan_for(session: Session, community: Community, prepared: Prepared, *, now: datetime) -> CasePlan:
     """Rehearse the case and read the plan; nothing is changed."""
-    settings = NotificationSettings(base_url="https://avtaleflyt.invalid", element=element)
-    rehearsal = planning.rehearse(
-        session,
-        StartArguments(
-            definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
-            roles=prepared.roles, owner_group=prepared.owner_group,
-        ),
-        now=now,
-        observe=lambda sandbox, instance_id, moment: _tell(sandbox, instance_id, moment, settings),
+    postbox = _Postbox()
+    start = StartArguments(
+        definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
+        roles=prepared.roles, owner_group=prepared.owner_group,
     )  # fmt: skip
+    rehearsal = planning.rehearse(session, start, now=now, elapsed=postbox.elapsed, happened=postbox.happened)
+    rehearsal.database.dispose()
     calendar = identity.calendar_of(community)
     today = calendar.local_date(now)
     steps = tuple(_step(s, prepared.facts, calendar, today) for s in rehearsal.steps)
-    warnings = [*_tight(rehearsal), *([f"Planen stopper: {rehearsal.stopped}"] if rehearsal.stopped else [])]
-    mails = _mails(rehearsal, settings)
-    rehearsal.database.dispose()
-    return CasePlan(steps=steps, mails=mails, warnings=tuple(warnings))
-
-
-def _tell(sandbox: Database, instance_id: int, now: datetime, settings: NotificationSettings) -> None:
-    """Plan the mails as they stand now, and let the due ones count as sent."""
-    with sandbox.transaction() as session:
-        reconciling.reconcile(session, instance_id, now=now, settings=settings)
-        due = select(Delivery).where(Delivery.state == "planned", Delivery.planned_at <= now)
-        for delivery in session.scalars(due):
-            delivery.state, delivery.sent_at = "sent", delivery.planned_at
-
-
-def _mails(rehearsal: Rehearsal, settings: NotificationSettings) -> tuple[PlannedMail, ...]:
-    grouped: dict[tuple[datetime, str], list[str]] = {}
-    with rehearsal.database.reading() as session:
-        rows = session.execute(
-            select(Delivery, User.name)
-            .join(User, User.id == Delivery.recipient_id)
-            .where(Delivery.state == "sent")
-            .order_by(Delivery.planned_at, Delivery.id)
-        ).all()
-        for delivery, name in rows:
-            subject = composing.subject_of(session, delivery, now=delivery.planned_at, settings=settings)
-            grouped.setdefault((delivery.planned_at, subject), []).append(name)
-    return tuple(PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in grouped.items())
+    stopped = [f"Planen stopper: {rehearsal.stopped}"] if rehearsal.stopped else []
+    return CasePlan(steps=steps, mails=postbox.mails, warnings=(*_tight(rehearsal), *stopped))
 
 
 def _step(step: PlannedStep, facts: dict[str, date], calendar: Calendar, today: date) -> Step:
@@ -127,11 +132,9 @@ def reason_words(reason: Reason, facts: dict[str, date], due: date | None, today
         return f"Datoen for {base}" if reason.base not in ("ssu", "au") else f"{_BODIES[reason.base or '']}-møtet"
     if reason.rule in ("working_days_before", "working_days_after"):
         side = "før" if reason.rule.endswith("before") else "etter"
-        return f"{virkedager(reason.days).removeprefix('om ')} {side} {base}"
+        return f"{virkedager(reason.days)} {side} {base}"
     if reason.rule == "last_working_day":
-        return f"Siste virkedag i måneden, {_months(reason.months)}{base}"
-    if reason.rule == "first_working_day_of":
-        return f"Første virkedag i måneden, {_months(reason.months)}{base}"
+        return f"Siste virkedag i {MONTHS[due.month - 1]}, {_months(reason.months)}{_BODIES.get(reason.base or '', base)}"
     if reason.rule == "working_day_on_or_before":
         return f"Senest ved {base}"
     return "Regnet ut i modellen"
@@ -140,7 +143,7 @@ def reason_words(reason: Reason, facts: dict[str, date], due: date | None, today
 def _base_words(reason: Reason, facts: dict[str, date], today: date) -> str:
     if reason.base is None:
         if reason.inner is not None and reason.inner.rule == "last_working_day":
-            return f"siste virkedag {_months(reason.inner.months)}{_named(reason.inner.base, facts, today)}"
+            return f"siste virkedag i måneden {_months(reason.inner.months)}{_BODIES.get(reason.inner.base or '')}"
         return _named(reason.inner.base, facts, today) if reason.inner else "møtet"
     return _named(reason.base, facts, today)
 
@@ -152,7 +155,7 @@ def _named(base: str | None, facts: dict[str, date], today: date) -> str:
 
 
 def _months(n: int) -> str:
-    return "samme måned som " if n == 0 else "én måned før " if n == 1 else f"{n} måneder før "
+    return "samme måned som " if n == 0 else f"{antall(n, 'måned', 'måneder')} før "
 
 
 def note_words(due: date | None, calendar: Calendar) -> str:

@@ -61,7 +61,7 @@ def smtp(settings: Settings) -> SmtpMailer:
         user=settings.smtp_user or None,
         password=settings.smtp_password.get_secret_value() or None,
         starttls=settings.smtp_starttls,
-        timeout=settings.smtp_timeout,
+        timeout_seconds=settings.smtp_timeout,
     )
 
 

@@ -1,4 +1,4 @@
-"""A case with rows of its own: a survey to seven parties, 1 to 30 September 2026, and what tests say about it."""
+"""A case with rows of its own: a survey of parties, 1 to 30 September 2026, and the acts of its people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,10 +120,10 @@ class Case:
         contact = _saved(session, self.person(key, f"Kommunalsjef {name}"))
         approver = _saved(session, self.person(f"radmann.{key}", f"Kommunedirektør {name}"))
         task = UserTask(
-            public_id=f"task{name.lower()}"[:12], community_id=self.community_id, instance_id=self.instance_id,
-            step_id=step.id, position=PARTIES.index(name), name=step.name, item=name.lower(),
-            item_name=f"{name} kommune", item_data={"contact": key}, assignee_id=contact.id,
-            approver_id=approver.id, opened_at=opened, due_date=step.due_date,
+            public_id=f"task{name.lower()}"[:12], community_id=self.community_id,
+            instance_id=self.instance_id, step_id=step.id, position=PARTIES.index(name), name=step.name,
+            item=name.lower(), item_name=f"{name} kommune", item_data={"contact": key},
+            assignee_id=contact.id, approver_id=approver.id, opened_at=opened, due_date=step.due_date,
         )  # fmt: skip
         return _saved(session, task).id
 
@@ -138,7 +138,8 @@ class Case:
                 session.add(Membership(user_id=user.id, group_id=self.group.id))
             task = UserTask(
                 public_id="planlegging", community_id=self.community_id, instance_id=self.instance_id,
-                step_id=step.id, name=step.name, candidate_group_id=self.group.id, opened_at=opened, due_date=due,
+                step_id=step.id, name=step.name, candidate_group_id=self.group.id, opened_at=opened,
+                due_date=due,
             )  # fmt: skip
             return _saved(session, task).id
 

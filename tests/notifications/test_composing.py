@@ -17,15 +17,18 @@ from notifications.mailer import wire_format
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 SURVEY = Facts(
-    rule="assigned", role=Role.CONTACT, community="Helsefellesskapet i Vestfold", email="sekretariatet@example.org",
+    rule="assigned", role=Role.CONTACT, community="Helsefellesskapet i Vestfold",
+    email="sekretariatet@example.org",
     case="Evaluering av delavtale om helhetlige pasientforløp", number="17/26", commissioner="SSU",
     name="Svar på undersøkelsen", party="Larvik kommune", group=None, subject="Svar innen {due}: {case}",
-    action="Svar nå", minutes=15, today=date(2026, 9, 1), due=date(2026, 9, 30), former_due=None, days_left=21,
+    action="Svar nå", minutes=15, today=date(2026, 9, 1), due=date(2026, 9, 30), former_due=None,
+    days_left=21,
     closes=True, next_dates=(date(2026, 9, 16), date(2026, 9, 25), date(2026, 9, 30)), silent=(),
     url="https://avtaleflyt.example.org/oppgaver/k7dm2xq9abcd",
 )  # fmt: skip
 PLAN = replace(
-    SURVEY, role=Role.MEMBER, name="Planlegg og avklar parter", party=None, group="Sekretariatet", subject=None,
+    SURVEY, role=Role.MEMBER, name="Planlegg og avklar parter", party=None, group="Sekretariatet",
+    subject=None,
     action=None, minutes=None, due=date(2026, 6, 16), today=date(2026, 5, 15), days_left=20, closes=False,
     commissioner=None, next_dates=(date(2026, 6, 2), date(2026, 6, 11), date(2026, 6, 16), date(2026, 6, 17)),
 )  # fmt: skip
@@ -33,8 +36,10 @@ LATE = replace(SURVEY, rule="overdue", closes=False, today=date(2026, 10, 1), da
 MAILS = {
     "assigned": SURVEY,
     "assigned_to_group": PLAN,
-    "reminder_10": replace(SURVEY, rule="reminder:10", today=date(2026, 9, 16), days_left=10, next_dates=SURVEY.next_dates[1:]),
-    "reminder_3": replace(SURVEY, rule="reminder:3", today=date(2026, 9, 25), days_left=3, next_dates=SURVEY.next_dates[2:]),
+    "reminder_10": replace(SURVEY, rule="reminder:10", today=date(2026, 9, 16), days_left=10,
+        next_dates=SURVEY.next_dates[1:]),
+    "reminder_3": replace(SURVEY, rule="reminder:3", today=date(2026, 9, 25), days_left=3,
+        next_dates=SURVEY.next_dates[2:]),
     "reminder_0": replace(SURVEY, rule="reminder:0", today=date(2026, 9, 30), days_left=0, next_dates=()),
     "reminder_to_approver": replace(
         SURVEY, rule="reminder:3", role=Role.APPROVER, today=date(2026, 9, 25), days_left=3, next_dates=()
@@ -42,7 +47,8 @@ MAILS = {
     "overdue": LATE,
     "overdue_to_group": replace(PLAN, rule="overdue", today=date(2026, 6, 17), days_left=-1, next_dates=()),
     "due_changed": replace(
-        SURVEY, rule="due_changed", today=date(2026, 9, 3), former_due=date(2026, 9, 30), due=date(2026, 10, 2),
+        SURVEY, rule="due_changed", today=date(2026, 9, 3), former_due=date(2026, 9, 30),
+        due=date(2026, 10, 2),
         next_dates=(date(2026, 9, 18), date(2026, 9, 29), date(2026, 10, 2)),
     ),
     "approval": replace(SURVEY, rule="approval", role=Role.APPROVER, today=date(2026, 9, 10), days_left=14),

@@ -1,0 +1,307 @@
+"""Starting a case: what pages, the API and commands ask for becomes a process instance with its case and meetings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from agreements import bodies, cases, start_contents, start_needs, start_warnings
+from agreements.dates import day
+from agreements.model import Agreement, Meeting
+from agreements.start_contents import BODY_CHOICES, StartRequest
+from agreements.start_needs import Needs
+from agreements.start_warnings import ChosenMeeting, StartWarning
+from engine import deployments, history, identity, process_instances
+from engine.errors import FieldProblem, InvalidAnswers, InvalidInput, NotAllowed
+from engine.model import (
+    Community,
+    Group,
+    Membership,
+    ProcessDefinition,
+    ProcessInstance,
+    User,
+)
+
+__all__ = ["ChosenMeeting", "Prepared", "StartRequest", "StartWarning", "already_started", "prepare", "start"]
+
+#: A fact's body, where the model doesn't say which body meets.
+_BODY_OF = {"ssu": "ssu", "au": "au"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A start that can be planned. `data`, `facts` and `roles` are what the engine is given.
+
+    `problems` stand between the plan and the start: answers, title or agreement that are missing.
+    """
+
+    request: StartRequest
+    definition: ProcessDefinition
+    needs: Needs
+    title: str
+    agreement: Agreement | None
+    meetings: tuple[ChosenMeeting, ...]
+    facts: Mapping[str, date]
+    data: Mapping[str, Any]
+    roles: Mapping[str, Mapping[str, str]]
+    owner_group: str
+    case_number: str
+    archive_reference: str
+    commissioned_by: str
+    problems: tuple[FieldProblem, ...]
+    warnings: tuple[StartWarning, ...]
+
+
+def prepare(session: Session, community: Community, request: StartRequest, *, now: datetime) -> Prepared:
+    """Check the request against the model and the community; nothing is written.
+
+    Raises InvalidInput, whose data has `field`: a fact, `role-<lane>`, parties, reviewers, hearing_bodies or
+    agreement. Raises NotFound for a process, agreement or meeting that isn't there.
+    """
+    definition = deployments.latest(session, community.id, request.process)
+    needed = start_needs.needs(session, definition)
+    calendar = identity.calendar_of(community)
+    agreement = start_contents.find_agreement(session, community, request, needed)
+    chosen = chosen_meetings(session, community, request, needed)
+    answers, problems = start_contents.read_answers(request, needed, agreement)
+    title = request.title or start_contents.default_title(definition, needed, agreement, answers)
+    facts = {meeting.fact: meeting.date for meeting in chosen}
+    data = start_contents.instance_data(session, community, request, needed, agreement, answers)
+    roles = _roles(session, community, request, needed)
+    _check_people(session, community, needed, data, roles)
+    identity.group(session, community.id, request.owner_group)
+    models = start_needs.models(session, definition)
+    due = start_warnings.deadlines(models[definition.key], models, facts, calendar)
+    return Prepared(
+        request=request,
+        definition=definition,
+        needs=needed,
+        title=title.strip() or definition.name,
+        agreement=agreement,
+        meetings=chosen,
+        facts=facts,
+        data=data,
+        roles=roles,
+        owner_group=request.owner_group,
+        case_number=(request.case_number or start_contents.number_of(answers)).strip(),
+        archive_reference=(request.archive_reference or str(answers.get("archive_reference") or "")).strip(),
+        commissioned_by=start_contents.commissioned_by(session, community, answers),
+        problems=(*problems, *start_contents.missing(needed, agreement, title)),
+        warnings=start_warnings.warnings(chosen, due, calendar, calendar.local_date(now)),
+    )
+
+
+def start(
+    session: Session,
+    community: Community,
+    request: StartRequest,
+    *,
+    actor: User,
+    now: datetime,
+    confirmed: str | None = None,
+) -> ProcessInstance:
+    """Start the case and bind its meetings; those given as a date are added to the register.
+
+    `confirmed` says why it starts in spite of warnings; it goes into the case's history. A repeated start with
+    the same idempotency key answers the first one's case. Raises NotAllowed, and InvalidInput as `prepare` does,
+    for warnings without a reason and, as InvalidAnswers, for what the start form lacks.
+    """
+    definition = deployments.latest(session, community.id, request.process)
+    if not start_needs.may_start(identity.person(session, actor), definition):
+        raise NotAllowed(f"Du kan ikke starte «{definition.name}». Be sekretariatet gjøre det.")
+    if (existing := already_started(session, community, request.idempotency_key)) is not None:
+        return existing
+    prepared = prepare(session, community, request, now=now)
+    if prepared.problems:
+        raise InvalidAnswers(prepared.problems)
+    reason = (confirmed or "").strip()
+    if prepared.warnings and not reason:
+        raise InvalidInput(_unconfirmed(prepared.warnings), field="confirmed")
+    instance = _start(session, prepared, actor, now)
+    _open_case(session, prepared, instance)
+    if prepared.warnings:
+        kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in prepared.warnings]
+        history.record(
+            session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept
+        )
+    return instance
+
+
+def already_started(
+    session: Session, community: Community, idempotency_key: str | None
+) -> ProcessInstance | None:
+    """The case that an earlier start with this key made."""
+    if not idempotency_key:
+        return None
+    query = select(ProcessInstance).where(
+        ProcessInstance.community_id == community.id, ProcessInstance.idempotency_key == idempotency_key
+    )
+    return session.scalar(query)
+
+
+def _start(session: Session, prepared: Prepared, actor: User, now: datetime) -> ProcessInstance:
+    owner_group = identity.group(session, prepared.definition.community_id, prepared.owner_group)
+    person = identity.person(session, actor)
+    return process_instances.start(
+        session,
+        prepared.definition,
+        now=now,
+        actor=actor,
+        title=prepared.title,
+        data=prepared.data,
+        facts=prepared.facts,
+        roles=prepared.roles,
+        # An administrator who helps out doesn't become the one who is asked about the case.
+        owner=actor if owner_group.id in person.group_ids else None,
+        owner_group=owner_group,
+        idempotency_key=prepared.request.idempotency_key,
+    )
+
+
+def _open_case(session: Session, prepared: Prepared, instance: ProcessInstance) -> None:
+    case = cases.open_case(
+        session,
+        instance,
+        agreement=prepared.agreement,
+        case_number=prepared.case_number,
+        archive_reference=prepared.archive_reference,
+        commissioned_by=prepared.commissioned_by,
+    )
+    for chosen in prepared.meetings:
+        meeting = chosen.meeting or bodies.add_meeting(session, chosen.body, chosen.date)
+        cases.bind_meeting(session, case, chosen.fact, meeting)
+
+
+def _unconfirmed(warnings: Sequence[StartWarning]) -> str:
+    listed = " ".join(w.message for w in warnings)
+    return f"{listed} Si hvorfor saken skal starte likevel; begrunnelsen står i historikken."
+
+
+# --- meetings -----------------------------------------------------------------------------------------
+
+
+def chosen_meetings(
+    session: Session, community: Community, request: StartRequest, needed: Needs
+) -> tuple[ChosenMeeting, ...]:
+    """The request's meetings, those that the process reads and no others. Raises as `prepare` does."""
+    calendar = identity.calendar_of(community)
+    known = {fact.name for fact in needed.facts}
+    for name in request.meetings:
+        if name not in known:
+            names = ", ".join(sorted(known)) or "ingen"
+            text = f"Prosessen bruker ikke møtet «{name}». Møtene den bruker: {names}."
+            raise InvalidInput(text, field=name)
+    chosen = []
+    for fact in needed.facts:
+        given = request.meetings.get(fact.name)
+        if given:
+            chosen.append(_meeting(session, community, fact.name, given))
+        elif fact.required:
+            word = "møtet" if fact.name == "meeting" else f"møtet i {fact.name.upper()}"
+            raise InvalidInput(f"Velg {word}. Alle frister regnes ut fra det.", field=fact.name)
+    for meeting in chosen:
+        calendar.why_closed(meeting.date)  # refuses a year whose holidays nobody knows
+    start_warnings.check_dates(chosen)
+    return tuple(chosen)
+
+
+def _meeting(session: Session, community: Community, fact: str, given: date | str) -> ChosenMeeting:
+    body_key, d = _BODY_OF.get(fact), given
+    if isinstance(given, str):
+        if ":" not in given:
+            return _known_meeting(fact, bodies.find_meeting(session, community, given))
+        body_key, _, text = given.partition(":")
+        d = _parsed(text, fact)
+    if not isinstance(d, date):
+        raise InvalidInput(f"«{given}» er ikke en dato. Skriv den som 2026-11-27.", field=fact)
+    same_day = select(Meeting).where(Meeting.community_id == community.id, Meeting.date == d)
+    held = [m for m in session.scalars(same_day) if body_key in (None, m.body.key)]
+    if len(held) == 1:
+        return _known_meeting(fact, held[0])
+    if body_key is None:
+        text = f"Flere organer, eller ingen, møtes {day(d, year_of=d)}. Velg et møte, eller si hvilket organ."
+        raise InvalidInput(text, field=fact)
+    body = bodies.find_body(session, community, body_key)
+    _require_body(fact, body.key, body.short_name)
+    return ChosenMeeting(fact=fact, date=d, body=body, meeting=None)
+
+
+def _known_meeting(fact: str, meeting: Meeting) -> ChosenMeeting:
+    _require_body(fact, meeting.body.key, meeting.body.short_name)
+    return ChosenMeeting(fact=fact, date=meeting.date, body=meeting.body, meeting=meeting)
+
+
+def _require_body(fact: str, body_key: str, name: str) -> None:
+    if _BODY_OF.get(fact, body_key) != body_key:
+        raise InvalidInput(f"Møtet er i {name}. Velg et møte i {fact.upper()}.", field=fact)
+
+
+def _parsed(text: str, fact: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"«{text}» er ikke en dato. Skriv den som 2026-11-27.", field=fact) from None
+
+
+# --- who ----------------------------------------------------------------------------------------------
+
+
+def _roles(
+    session: Session, community: Community, request: StartRequest, needed: Needs
+) -> dict[str, dict[str, str]]:
+    for lane in request.roles:
+        if lane not in needed.every_role:
+            names = ", ".join(sorted(needed.every_role))
+            raise InvalidInput(f"Prosessen har ingen rolle «{lane}». Rollene: {names}.", field=f"role-{lane}")
+    bound = default_roles(session, community, needed)
+    for lane, whom in request.roles.items():
+        _check_exists(session, community, lane, whom)
+        bound[lane] = dict(whom)
+    for lane, name in needed.roles.items():
+        if lane not in bound:
+            raise InvalidInput(f"Velg hvem som er «{name}».", field=f"role-{lane}")
+    return bound
+
+
+def default_roles(session: Session, community: Community, needed: Needs) -> dict[str, dict[str, str]]:
+    """Each lane's own group, where there is one of that key."""
+    query = select(Group.key).where(Group.community_id == community.id, Group.key.in_(needed.every_role))
+    return {key: {"group": key} for key in session.scalars(query)}
+
+
+def _check_exists(session: Session, community: Community, lane: str, whom: Mapping[str, str]) -> None:
+    try:
+        if "group" in whom:
+            identity.group(session, community.id, whom["group"])
+        else:
+            identity.user(session, community.id, whom.get("user", ""))
+    except InvalidInput:
+        text = "Den du valgte, finnes ikke eller er slått av. Velg en annen."
+        raise InvalidInput(text, field=f"role-{lane}") from None
+
+
+def _check_people(
+    session: Session,
+    community: Community,
+    needed: Needs,
+    data: Mapping[str, Any],
+    roles: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Raises InvalidInput when somebody is to be asked in a group where nobody is."""
+    performing = {lane: roles[lane] for lane in needed.roles}
+    asked = {whom["group"]: f"role-{lane}" for lane, whom in performing.items() if "group" in whom}
+    asked |= {item["group"]: name for name in BODY_CHOICES for item in data.get(name, ())}
+    active = select(Membership.group_id).join(User).where(User.active)
+    query = (
+        select(Group.key, Group.name)
+        .where(Group.community_id == community.id, Group.key.in_(asked), Group.id.not_in(active))
+        .order_by(func.lower(Group.name))
+    )
+    for row in session.execute(query):
+        text = (
+            f"{row.name} har ingen medlemmer, så ingen får oppgaven. Legg til et medlem, eller velg en annen."
+        )
+        raise InvalidInput(text, field=asked[row.key], body=row.key)

@@ -1,0 +1,145 @@
+"""The list of cases: who has the ball in each, and until when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from flask_babel import gettext as _
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session, defer, joinedload
+
+from agreements.model import Case
+from engine import deployments, identity, user_tasks
+from engine.identity import Person
+from engine.model import Incident, ProcessDefinition, ProcessInstance, Step, UserTask
+from web.formatting import Formatter
+from web.pages.case_status import Status
+from web.pages.case_views import Ball, ball
+
+FILTERS = ("alle", "mine", "avsluttede")
+SORTINGS = ("frist", "navn", "nyeste")
+PAGE = 50
+_RUNNING = ("active", "suspended")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRow:
+    """One case of the list."""
+
+    public_id: str
+    title: str
+    process: str
+    number: str
+    ball: Ball | None
+    status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseList:
+    """A page of the list."""
+
+    rows: tuple[CaseRow, ...]
+    total: int
+    page: int
+    pages: int
+
+
+def may_start(session: Session, person: Person) -> bool:
+    """Is the person in a group that some process's latest version names as its starters?"""
+    definitions = deployments.latest_definitions(session, person.community_id)
+    return any(person.group_keys & set(deployments.model_of(d.xml).starter_groups) for d in definitions)
+
+
+def cases(
+    session: Session, person: Person, words: Formatter, *, wanted: str, sorting: str, page: int
+) -> CaseList:
+    """The cases this person may see, chosen and sorted."""
+    chosen = _chosen(person, wanted)
+    total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, page), pages)
+    query = chosen.order_by(*_order(wanted, sorting), ProcessInstance.id.desc()).limit(PAGE).offset(PAGE * (page - 1))
+    ids = list(session.scalars(query))
+    rows = _rows(session, ids, words)
+    return CaseList(rows=tuple(rows[i] for i in ids), total=total, page=page, pages=pages)
+
+
+def _chosen(person: Person, wanted: str) -> Select[tuple[int]]:
+    running = ProcessInstance.state.in_(_RUNNING)
+    query = select(ProcessInstance.id).where(identity.visible_instances(person))
+    query = query.where(~running if wanted == "avsluttede" else running)
+    if wanted == "mine":
+        waits = select(UserTask.id).where(UserTask.instance_id == ProcessInstance.id, user_tasks.waits_for(person)).exists()
+        own = (ProcessInstance.owner_id == person.id) | ProcessInstance.owner_group_id.in_(person.group_ids)
+        query = query.where(or_(own, waits))
+    return query
+
+
+def _order(wanted: str, sorting: str) -> tuple[object, ...]:
+    if sorting == "navn":
+        return (func.lower(ProcessInstance.title),)
+    if wanted == "avsluttede":
+        return (ProcessInstance.ended_at.desc(),)
+    if sorting == "nyeste":
+        return (ProcessInstance.started_at.desc(),)
+    due = (
+        select(func.min(UserTask.due_date))
+        .where(UserTask.instance_id == ProcessInstance.id, UserTask.state.in_(user_tasks.OPEN))
+        .scalar_subquery()
+    )
+    # Without a date last, on both databases.
+    return (due.is_(None), due)
+
+
+def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, CaseRow]:
+    columns = select(ProcessInstance, ProcessDefinition.name, Case.case_number)
+    columns = columns.join(ProcessDefinition, ProcessDefinition.id == ProcessInstance.definition_id)
+    columns = columns.outerjoin(Case, Case.instance_id == ProcessInstance.id).where(ProcessInstance.id.in_(ids))
+    found = session.execute(columns.options(defer(ProcessInstance.state_document), defer(ProcessInstance.data))).all()
+    steps, tasks = _waiting(session, ids)
+    standing = set(session.scalars(select(Incident.instance_id).where(Incident.instance_id.in_(ids), Incident.resolved_at.is_(None))))
+    result: dict[int, CaseRow] = {}
+    for instance, process, number in found:
+        has_ball = ball(steps.get(instance.id, []), tasks, instance, words)
+        result[instance.id] = CaseRow(
+            public_id=instance.public_id, title=instance.title, process=process, number=number or "", ball=has_ball,
+            status=_status(instance, has_ball, stands=instance.id in standing, words=words),
+        )  # fmt: skip
+    return result
+
+
+def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]], dict[int, list[UserTask]]]:
+    steps: dict[int, list[Step]] = {}
+    for step in session.scalars(select(Step).where(Step.instance_id.in_(ids), Step.state == "open")):
+        steps.setdefault(step.instance_id, []).append(step)
+    people = (joinedload(UserTask.assignee), joinedload(UserTask.candidate_group))
+    query = select(UserTask).where(UserTask.instance_id.in_(ids), UserTask.state.in_(user_tasks.OPEN)).order_by(UserTask.position)
+    tasks: dict[int, list[UserTask]] = {}
+    for task in session.scalars(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))):
+        tasks.setdefault(task.step_id, []).append(task)
+    return steps, tasks
+
+
+def _status(instance: ProcessInstance, has_ball: Ball | None, *, stands: bool, words: Formatter) -> Status:
+    if instance.state == "completed":
+        return Status(word=_("Ferdig %(day)s", day=_ended(instance, words)), icon="ferdig", color="success")
+    if instance.state == "cancelled":
+        return Status(word=_("Avsluttet %(day)s", day=_ended(instance, words)), icon="pause")
+    if stands:
+        return Status(word=_("Står stille"), icon="feil", color="danger")
+    if instance.state == "suspended":
+        return Status(word=_("Satt på vent"), icon="pause", color="warning")
+    if has_ball is not None and has_ball.overdue:
+        return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
+    if has_ball is not None and has_ball.due is None and not has_ball.total and instance.wake_at is None:
+        return Status(word=_("Venter"), icon="venter")
+    return Status(word=_("I rute"), icon="ferdig", color="success")
+
+
+def _ended(instance: ProcessInstance, words: Formatter) -> str:
+    return words.dag(instance.ended_at) if instance.ended_at else ""
+
+
+def first_due(row: CaseRow) -> date | None:
+    """The date that the list shows."""
+    return row.ball.due if row.ball else None

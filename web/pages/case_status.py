@@ -1,0 +1,133 @@
+"""Where a task stands, in words: status, who has it, and which names a sentence says. Pure; shared by the pages about cases."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from engine.model import UserTask
+from web.context import calendar, today
+from web.formatting import Formatter, liste, tallord
+
+#: Names said in full in a sentence; more are counted.
+MAX_NAMES = 4
+_SUFFIXES = (" kommune", " HF")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A status tag: the word carries the meaning."""
+
+    word: str
+    icon: str
+    color: str = "neutral"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who has the ball, and what is worth knowing about it."""
+
+    name: str
+    note: str = ""
+
+
+def formatter() -> Formatter:
+    """The words for dates of this request."""
+    return Formatter(zone=calendar().zone, today=today(), calendar=calendar(), locale=str(get_locale() or "nb"))
+
+
+def is_overdue(task: UserTask, day: date) -> bool:
+    """Does it still wait although its date has passed?"""
+    return task.state in ("open", "submitted") and task.due_date is not None and task.due_date < day
+
+
+def status_of(task: UserTask, words: Formatter, *, full: bool, bounced: bool = False) -> Status:
+    """The task's status. `full`: may the reader know of drafts and approvals? `bounced`: did its mail come back?"""
+    if task.state in _ENDED:
+        return _ENDED[task.state]()
+    if task.state == "completed":
+        return _done(task, words)
+    if bounced and full:
+        return Status(word=_("E-post kom ikke fram"), icon="feil", color="danger")
+    if is_overdue(task, words.today):
+        return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
+    if not full:
+        return Status(word=_("Venter på svar"), icon="venter")
+    if task.state == "submitted":
+        return Status(word=_("Venter på godkjenning"), icon="venter")
+    if task.draft_saved_at is not None:
+        return Status(word=_draft(task, words), icon="utkast", color="info")
+    return Status(word=_("Ikke startet"), icon="tom")
+
+
+_ENDED = {
+    "closed": lambda: Status(word=_("Frist gått ut"), icon="varsel", color="danger"),
+    "skipped": lambda: Status(word=_("Hoppet over"), icon="pause"),
+    "withdrawn": lambda: Status(word=_("Trukket tilbake"), icon="pause"),
+    "pending": lambda: Status(word=_("Venter på tur"), icon="tom"),
+}
+
+
+def _done(task: UserTask, words: Formatter) -> Status:
+    day = words.dag(task.completed_at) if task.completed_at else ""
+    text = _("Svart %(day)s", day=day) if task.item_name else _("Ferdig %(day)s", day=day)
+    return Status(word=text, icon="ferdig", color="success")
+
+
+def _draft(task: UserTask, words: Formatter) -> str:
+    saved = task.draft_saved_at
+    if saved is None or saved.astimezone(words.zone).date() == words.today:
+        return _("Utkast lagret i dag")
+    return _("Utkast lagret %(day)s", day=words.dag(saved))
+
+
+def holder_of(task: UserTask, words: Formatter, *, bounced: bool = False) -> Holder:
+    """The person or group that is to act on an open task."""
+    if task.state == "submitted":
+        since = _("siden %(day)s", day=words.dag(task.submitted_at)) if task.submitted_at else ""
+        return Holder(name=task.approver.name if task.approver else "", note=since)
+    if task.assignee is None:
+        return Holder(
+            name=task.candidate_group.name if task.candidate_group else "", note=_("ingen har tatt den ennå")
+        )
+    if bounced:
+        return Holder(name=task.assignee.name, note=_("ikke varslet"))
+    approver = task.approver if task.approver_id != task.assignee_id else None
+    return Holder(
+        name=task.assignee.name, note=_("godkjenner: %(name)s", name=approver.name) if approver else ""
+    )
+
+
+def asked(task: UserTask) -> str:
+    """The party or body asked, else whoever has the task."""
+    if task.item_name:
+        return task.item_name
+    if task.assignee is not None:
+        return task.assignee.name
+    return task.candidate_group.name if task.candidate_group else task.name
+
+
+def short(name: str) -> str:
+    """`Larvik` for `Larvik kommune`: as one says it in a sentence."""
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def names(tasks: Iterable[UserTask]) -> str:
+    """Those who are asked, said in one breath: `Larvik, Horten og Færder`, or the first and how many more."""
+    said = list(dict.fromkeys(short(asked(task)) for task in tasks))
+    if len(said) <= MAX_NAMES:
+        return liste(said)
+    first = said[: MAX_NAMES - 2]
+    return _("%(names)s og %(more)s til", names=", ".join(first), more=tallord(len(said) - len(first)))
+
+
+def kind_of(tasks: Sequence[UserTask]) -> str:
+    """What those asked are called together: parties have a contact, bodies only a group."""
+    items = [task.item_data or {} for task in tasks]
+    if items and all(item.get("contact") for item in items):
+        return _("parter")
+    return _("organer") if items and all(item.get("group") for item in items) else _("svar")

@@ -1,0 +1,329 @@
+"""History in plain words: a code and its data become a sentence in Bokmål. Pure; the names come from the caller."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+from flask_babel import gettext as _
+
+from web.formatting import liste, tallord
+
+#: What a reader can do without in the short list: each is told by the event beside it.
+MINOR = frozenset({"draft-saved", "claimed", "released", "step-completed", "step-skipped", "step-withdrawn"})
+#: What happens inside a party before its answer is given; nobody else's business.
+INTERNAL = frozenset({"draft-saved", "claimed", "released", "submitted", "sent-back"})
+
+
+class Event(Protocol):
+    """What the words need of `engine.model.HistoryEvent`."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def actor_id(self) -> int | None: ...
+    @property
+    def task_id(self) -> int | None: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskName:
+    """A task as a sentence names it; `party` is empty where one person or group is asked."""
+
+    name: str
+    party: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepName:
+    """A step, and what those it asks are called: `parter`, `organer`."""
+
+    name: str
+    asked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the ids in the events stand for."""
+
+    #: How a date is written.
+    day: Callable[[date], str]
+    people: Mapping[int, str] = field(default_factory=dict)
+    people_by_key: Mapping[str, str] = field(default_factory=dict)
+    tasks: Mapping[int, TaskName] = field(default_factory=dict)
+    steps: Mapping[int, StepName] = field(default_factory=dict)
+    elements: Mapping[str, str] = field(default_factory=dict)
+    #: Task id and outcome code -> the words of the form.
+    outcome: Callable[[int | None, str], str] = lambda task_id, code: code
+
+
+def sentence(event: Event, names: Names) -> str:
+    """What happened. A kind that is new to this version says that something changed, and never fails."""
+    return _SENTENCES.get(event.kind, _unknown)(event, names)
+
+
+def fact_name(name: str) -> str:
+    """What people call a date that others hang on."""
+    known = {
+        "ssu": _("møtet i SSU"),
+        "au": _("møtet i AU"),
+        "meeting": _("møtet"),
+        "in_force": _("datoen for ikrafttredelse"),
+    }
+    return known.get(name, "«" + name.replace("_", " ") + "»")
+
+
+# --- parts of sentences -----------------------------------------------------------------------------------------------
+
+
+def _who(event: Event, names: Names) -> str:
+    if event.actor_id is None:
+        return _("Systemet")
+    return names.people.get(event.actor_id, _("En person"))
+
+
+def _task(event: Event, names: Names) -> TaskName:
+    return names.tasks.get(event.task_id or 0, TaskName(name=_("oppgaven"), party=str(event.data.get("item") or "")))
+
+
+def _step(event: Event, names: Names) -> StepName:
+    known = names.steps.get(int(event.data.get("step") or 0))
+    return known or StepName(name=_element(event, names))
+
+
+def _element(event: Event, names: Names) -> str:
+    element = str(event.data.get("element") or "")
+    return names.elements.get(element, element)
+
+
+def _date(value: object, names: Names) -> str:
+    try:
+        return names.day(date.fromisoformat(str(value)))
+    except ValueError:
+        return str(value)
+
+
+# --- the case ---------------------------------------------------------------------------------------------------------
+
+
+def _unknown(event: Event, names: Names) -> str:
+    return _("%(who)s endret noe i saken.", who=_who(event, names))
+
+
+def _started(event: Event, names: Names) -> str:
+    return _("%(who)s startet saken.", who=_who(event, names))
+
+
+def _completed(event: Event, names: Names) -> str:
+    return _("Saken er ferdig.")
+
+
+def _cancelled(event: Event, names: Names) -> str:
+    return _("%(who)s avsluttet saken før den var ferdig.", who=_who(event, names))
+
+
+def _facts(event: Event, names: Names) -> str:
+    old, new = event.data.get("old") or {}, event.data.get("new") or {}
+    moved = [_moved(name, old.get(name), day, names) for name, day in new.items() if old.get(name) != day]
+    if not moved:
+        return _("%(who)s bekreftet datoene i saken.", who=_who(event, names))
+    return _("%(who)s %(moves)s.", who=_who(event, names), moves=liste(moved))
+
+
+def _moved(name: str, old: object, new: object, names: Names) -> str:
+    if not old:
+        return _("satte %(fact)s til %(new)s", fact=fact_name(name), new=_date(new, names))
+    return _(
+        "flyttet %(fact)s fra %(old)s til %(new)s",
+        fact=fact_name(name), old=_date(old, names), new=_date(new, names),
+    )  # fmt: skip
+
+
+def _incident(event: Event, names: Names) -> str:
+    return _("Saken stanset ved «%(step)s» fordi noe automatisk feilet.", step=_element(event, names))
+
+
+def _retried(event: Event, names: Names) -> str:
+    return _("%(who)s prøvde «%(step)s» på nytt.", who=_who(event, names), step=_element(event, names))
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _opened(event: Event, names: Names) -> str:
+    step, total = _step(event, names), int(event.data.get("total") or 1)
+    again = int(event.data.get("round") or 1) > 1
+    if total > 1:
+        text = _("«%(step)s» åpnet for %(count)s %(asked)s.", step=step.name, count=tallord(total), asked=step.asked or _("svar"))
+    elif again:
+        text = _("«%(step)s» åpnet på nytt.", step=step.name)
+    else:
+        text = _("«%(step)s» åpnet.", step=step.name)
+    due = event.data.get("due")
+    return text + (" " + _("Frist %(day)s.", day=_date(due, names)) if due else "")
+
+
+def _step_completed(event: Event, names: Names) -> str:
+    step, (done, total) = _step(event, names), _counts(event)
+    if total > 1:
+        return _("«%(step)s» er ferdig: %(done)s av %(total)s har svart.", step=step.name, done=done, total=total)
+    return _("«%(step)s» er ferdig.", step=step.name)
+
+
+def _step_closed(event: Event, names: Names) -> str:
+    step, (done, total) = _step(event, names), _counts(event)
+    if total > 1:
+        return _(
+            "Fristen for «%(step)s» gikk ut. %(done)s av %(total)s hadde svart.", step=step.name, done=done, total=total
+        )
+    return _("Fristen for «%(step)s» gikk ut uten svar.", step=step.name)
+
+
+def _counts(event: Event) -> tuple[int, int]:
+    return int(event.data.get("completed") or 0), int(event.data.get("total") or 1)
+
+
+def _step_skipped(event: Event, names: Names) -> str:
+    return _("«%(step)s» ble avsluttet uten svar.", step=_step(event, names).name)
+
+
+def _step_withdrawn(event: Event, names: Names) -> str:
+    return _("«%(step)s» ble trukket tilbake.", step=_step(event, names).name)
+
+
+def _skipped(event: Event, names: Names) -> str:
+    return _("%(who)s hoppet over «%(step)s».", who=_who(event, names), step=_step(event, names).name)
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def _claimed(event: Event, names: Names) -> str:
+    return _("%(who)s tok oppgaven «%(task)s»%(party)s.", **_about(event, names))
+
+
+def _released(event: Event, names: Names) -> str:
+    return _("%(who)s la oppgaven «%(task)s»%(party)s tilbake til gruppen.", **_about(event, names))
+
+
+def _delegated(event: Event, names: Names) -> str:
+    key = str(event.data.get("to") or "")
+    to = names.people_by_key.get(key, key)
+    return _("%(who)s ga oppgaven «%(task)s»%(party)s til %(to)s.", to=to, **_about(event, names))
+
+
+def _draft_saved(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    if task.party:
+        return _("%(who)s lagret utkast for %(party)s.", who=_who(event, names), party=task.party)
+    return _("%(who)s lagret utkast i «%(task)s».", who=_who(event, names), task=task.name)
+
+
+def _submitted(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    if task.party:
+        return _("%(party)s sendte svaret på «%(task)s» til godkjenning.", party=task.party, task=task.name)
+    return _("%(who)s sendte «%(task)s» til godkjenning.", who=_who(event, names), task=task.name)
+
+
+def _sent_back(event: Event, names: Names) -> str:
+    return _("%(who)s sendte svaret på «%(task)s»%(party)s tilbake for å bli endret.", **_about(event, names))
+
+
+def _answered(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    if task.party:
+        text = _("%(party)s svarte på «%(task)s».", party=task.party, task=task.name)
+    else:
+        text = _("%(who)s gjorde ferdig «%(task)s».", who=_who(event, names), task=task.name)
+    return text + _outcome(event, names)
+
+
+def _approved(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    party = task.party or _who(event, names)
+    text = _("%(party)s svarte på «%(task)s».", party=party, task=task.name)
+    return text + " " + _("%(who)s godkjente.", who=_who(event, names)) + _outcome(event, names)
+
+
+def _on_behalf(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    party = task.party or names.people.get(getattr(event, "on_behalf_of_id", None) or 0, _("den som hadde oppgaven"))
+    text = _(
+        "%(who)s svarte på «%(task)s» på vegne av %(party)s.", who=_who(event, names), task=task.name, party=party
+    )
+    return text + _outcome(event, names)
+
+
+def _outcome(event: Event, names: Names) -> str:
+    code = event.data.get("outcome")
+    return " " + _("Utfall: %(outcome)s.", outcome=names.outcome(event.task_id, str(code)).rstrip(".")) if code else ""
+
+
+def _extended(event: Event, names: Names) -> str:
+    old, new = event.data.get("old"), event.data.get("new")
+    task, who = _task(event, names), _who(event, names)
+    whom = task.party or _("den som har oppgaven")
+    if old and str(new) < str(old):
+        text = _("%(who)s flyttet fristen fram for %(whom)s", who=who, whom=whom)
+    else:
+        text = _("%(who)s ga %(whom)s mer tid", who=who, whom=whom)
+    dates = _("ny frist %(new)s", new=_date(new, names))
+    former = " " + _("(før %(old)s)", old=_date(old, names)) if old else ""
+    return _("%(text)s til «%(task)s»: %(dates)s%(former)s.", text=text, task=task.name, dates=dates, former=former)
+
+
+def _corrected(event: Event, names: Names) -> str:
+    return _("%(who)s rettet svaret på «%(task)s»%(party)s.", **_about(event, names))
+
+
+def _reminded(event: Event, names: Names) -> str:
+    mails = int(event.data.get("mails") or 0)
+    count = tallord(mails)
+    if mails == 1:
+        return _("%(who)s sendte én påminnelse.", who=_who(event, names))
+    return _("%(who)s sendte %(count)s påminnelser.", who=_who(event, names), count=count)
+
+
+def _address(event: Event, names: Names) -> str:
+    key = str(event.data.get("user") or "")
+    return _("%(who)s rettet e-postadressen til %(name)s.", who=_who(event, names), name=names.people_by_key.get(key, key))
+
+
+def _about(event: Event, names: Names) -> dict[str, str]:
+    task = _task(event, names)
+    party = " " + _("for %(party)s", party=task.party) if task.party else ""
+    return {"who": _who(event, names), "task": task.name, "party": party}
+
+
+_SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
+    "started": _started,
+    "completed": _completed,
+    "cancelled": _cancelled,
+    "facts-set": _facts,
+    "incident": _incident,
+    "incident-retried": _retried,
+    "step-opened": _opened,
+    "step-completed": _step_completed,
+    "step-closed": _step_closed,
+    "step-skipped": _step_skipped,
+    "step-withdrawn": _step_withdrawn,
+    "skipped": _skipped,
+    "claimed": _claimed,
+    "released": _released,
+    "delegated": _delegated,
+    "draft-saved": _draft_saved,
+    "submitted": _submitted,
+    "sent-back": _sent_back,
+    "completed-task": _answered,
+    "approved": _approved,
+    "answered-on-behalf": _on_behalf,
+    "extended": _extended,
+    "corrected": _corrected,
+    "reminded": _reminded,
+    "address-corrected": _address,
+}
+#: Every kind that has words of its own.
+KNOWN = frozenset(_SENTENCES)

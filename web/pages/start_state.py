@@ -1,0 +1,97 @@
+"""What a person has chosen so far on the way to a start: a signed cookie of its own, so that Back and errors lose nothing."""
+
+import secrets
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from flask import Response, request
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from agreements.starting import StartRequest
+from web.context import person, services
+
+COOKIE, PATH = "avtaleflyt_start", "/saker/start"
+#: Browsers keep 4096 bytes of a cookie with its name and attributes; a larger one is silently dropped.
+MAX_BYTES = 3_900
+MAX_AGE_SECONDS = 12 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartState:
+    """The choices. None means not chosen yet; `key` makes a repeated start one start."""
+
+    process: str
+    agreement: str | None = None
+    title: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    meetings: dict[str, str] | None = None
+    parties: list[str] | None = None
+    roles: dict[str, dict[str, str]] = field(default_factory=dict)
+    bodies: dict[str, list[str]] = field(default_factory=dict)
+    who_is_chosen: bool = False
+    reason: str = ""
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+
+    def request(self) -> StartRequest:
+        """What is asked of `agreements.starting`."""
+        return StartRequest(
+            process=self.process,
+            title=self.title or None,
+            agreement=self.agreement,
+            meetings=dict(self.meetings or {}),
+            parties=None if self.parties is None else tuple(self.parties),
+            roles=self.roles,
+            data={**self.answers, **self.bodies},
+            idempotency_key=self.key,
+        )
+
+    def begin(self, process: str, agreement: str | None) -> "StartState":
+        """The same choices while it is the same case; otherwise a fresh start."""
+        if (process, agreement) == (self.process, self.agreement):
+            return self
+        return StartState(process=process, agreement=agreement)
+
+
+class TooLarge(Exception):
+    """There is more text than the cookie can hold."""
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(services().settings.signing_key(), salt="start")
+
+
+def read() -> StartState | None:
+    """This person's choices; None when nothing is begun, or somebody else began it in the same browser."""
+    try:
+        owner, values = _serializer().loads(request.cookies.get(COOKIE, ""))
+        return StartState(**values) if owner == person().key else None
+    except (BadSignature, TypeError, ValueError):
+        return None
+
+
+def write(response: Response, state: StartState) -> Response:
+    """Keep the choices. Raises TooLarge."""
+    text = str(_serializer().dumps([person().key, asdict(state)]))
+    if len(text) > MAX_BYTES:
+        raise TooLarge
+    response.set_cookie(
+        COOKIE,
+        text,
+        path=PATH,
+        max_age=MAX_AGE_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=services().settings.secure_cookies,
+    )
+    return response
+
+
+def forget(response: Response) -> Response:
+    """The case is started."""
+    response.delete_cookie(COOKIE, path=PATH)
+    return response
+
+
+def with_meeting(state: StartState, fact: str, reference: str) -> StartState:
+    """The choices with another meeting for one fact."""
+    return replace(state, meetings={**(state.meetings or {}), fact: reference})

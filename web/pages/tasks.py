@@ -1,0 +1,382 @@
+"""Mine oppgaver and everything one does with a task: take, write, send, approve, hand over; its files; and search."""
+
+from io import BytesIO
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.datastructures import FileStorage, MultiDict
+
+from engine import identity, user_tasks
+from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed, NotFound, NotOpen, Stale
+from engine.form_definitions import fields_of, rows_of
+from engine.forms import Answers, Form
+from engine.model import User
+from web import forms
+from web.context import acting, calendar, db, now, person, services, today
+from web.formatting import Formatter
+from web.pages import task_answers, task_documents, task_lists, task_search, task_views, task_words
+from web.pages.task_documents import Upload
+from web.pages.task_views import Loaded, Written
+from web.pages.task_words import Reader
+
+pages = Blueprint("tasks", __name__)
+
+#: The address parameters that ask for another way into a task.
+CORRECT, BEHALF, SEND_BACK = "rett", "pa-vegne-av", "tilbake"
+
+
+@pages.before_request
+def _signed_in() -> ResponseReturnValue | None:
+    if current_user.is_authenticated:
+        return None
+    if _from_script():
+        return _saved_line(failed=_("Ikke lagret. Du er logget ut. Logg inn i en ny fane, og skriv videre her.")), 401
+    abort(401)
+
+
+def _from_script() -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def _reader() -> Reader:
+    words = Formatter(today=today(), zone=calendar().zone, calendar=calendar(), locale=str(get_locale() or "nb"))
+    return Reader(person=person(), words=words)
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/oppgaver")
+def mine() -> ResponseReturnValue:
+    """What waits for me."""
+    return render_template("tasks/mine.html", mine=task_lists.mine(db(), _reader()), active="oppgaver")
+
+
+@pages.get("/oppgaver/ferdige")
+def done() -> ResponseReturnValue:
+    """What I have finished, the latest first."""
+    number = min(max(request.args.get("side", 1, type=int), 1), 10_000)
+    rows, more = task_lists.finished(db(), _reader(), page=number)
+    return render_template("tasks/done.html", rows=rows, more=more, number=number, active="oppgaver")
+
+
+@pages.get("/sok")
+def search() -> ResponseReturnValue:
+    """Find cases, tasks, agreements and meetings by their names."""
+    words = request.args.get("q", "").strip()[: task_search.MAX_LENGTH]
+    found = task_search.search(db(), person(), words)
+    return render_template("tasks/search.html", words=words, found=found, too_short=len(words) < task_search.MIN_LENGTH)
+
+
+# --- one task ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/oppgaver/<public_id>")
+def show(public_id: str) -> ResponseReturnValue:
+    """A task, in the way that fits whoever looks."""
+    return _show(task_views.load(db(), person(), public_id))
+
+
+def _show(loaded: Loaded, written: Written | None = None, **extra: object) -> str:
+    mode = task_views.mode_of(
+        loaded.task, person(), correcting=CORRECT in request.args, on_behalf=BEHALF in request.args
+    )
+    page = task_views.page(db(), loaded, _reader(), mode, written)
+    template = "tasks/approve.html" if mode == "approve" else "tasks/task.html"
+    extra.setdefault("sending_back", SEND_BACK in request.args)
+    return render_template(template, page=page, active="oppgaver", **extra)
+
+
+@pages.get("/oppgaver/<public_id>/svar")
+def answers(public_id: str) -> ResponseReturnValue:
+    """The answers given at the task's step, once they are released."""
+    found = task_answers.answers_at(db(), _reader(), public_id)
+    return render_template("tasks/answers.html", found=found, active="saker")
+
+
+@pages.post("/oppgaver/<public_id>")
+def send(public_id: str) -> ResponseReturnValue:
+    """Send the answers. What is refused is shown again, and kept as a draft where that is still possible."""
+    loaded = task_views.load(db(), person(), public_id)
+    written = _read_form(loaded)
+    if forms.is_row_button(request.form):
+        return _with_other_rows(loaded, written)
+    reason = request.form.get("begrunnelse", "").strip() or None
+    try:
+        with acting() as (session, actor):
+            task = user_tasks.complete(
+                session, loaded.task.id, written, actor=actor, now=now(), revision=_revision(), reason=reason
+            )
+            waits = task.state == "submitted"
+    except InvalidAnswers as refused:
+        saved = _keep(loaded, written)
+        again = task_views.load(db(), person(), public_id)
+        return _show(again, Written(answers=written, problems=refused.problems), saved=saved, reason=reason), 422
+    except Stale:
+        saved = _keep(loaded, written)
+        again = task_views.load(db(), person(), public_id)
+        return _show(again, Written(answers=written), saved=saved, stale=True, reason=reason), 409
+    except InvalidInput:
+        again = task_views.load(db(), person(), public_id)
+        return _show(again, Written(answers=written), reason_missing=True), 422
+    except (NotOpen, NotAllowed):
+        return _not_sent(loaded, written)
+    flash(_sent_words(loaded, waits=waits), "success")
+    return redirect(url_for("tasks.mine"), 303)
+
+
+def _sent_words(loaded: Loaded, *, waits: bool) -> str:
+    if waits and loaded.task.approver is not None:
+        return _("Svaret er sendt til godkjenning hos %(name)s.", name=loaded.task.approver.name)
+    return _("Takk. Svaret på «%(title)s» er sendt.", title=task_words.title(loaded.task))
+
+
+def _revision() -> int:
+    # A form without its revision counts as stale: it must not overwrite what it never saw.
+    return request.form.get("revision", 0, type=int)
+
+
+def _with_other_rows(loaded: Loaded, written: Answers) -> ResponseReturnValue:
+    """One row more or less, without script: the form again, at that part where its draft could be kept."""
+    pressed = request.form.get(forms.ADD_ROW) or request.form.get(forms.REMOVE_ROW, "").rsplit("-", maxsplit=1)[0]
+    public_id = loaded.task.public_id
+    if loaded.task.state == "open" and _keep(loaded, written):
+        return redirect(_address(public_id, f"rader-{pressed}"), 303)
+    return _show(task_views.load(db(), person(), public_id), Written(answers=written))
+
+
+def _address(public_id: str, anchor: str = "") -> str:
+    """The task's page, in the way it was asked for."""
+    asked = "&".join(f"{name}=1" for name in (CORRECT, BEHALF) if name in request.args)
+    return url_for("tasks.show", public_id=public_id) + (f"?{asked}" if asked else "") + (f"#{anchor}" if anchor else "")
+
+
+def _not_sent(loaded: Loaded, written: Answers) -> ResponseReturnValue:
+    """Too late, or no longer theirs: say why, keep the words where possible, else show them for copying."""
+    saved = _keep(loaded, written)
+    reader = _reader()
+    text = task_views.summary(loaded.form, written, loaded.inputs, reader)
+    try:
+        task = identity.task_by_id(db(), reader.person, loaded.task.public_id)
+    except NotFound:
+        task = None
+    who = db().get(User, task.completed_by_id) if task is not None and task.completed_by_id else None
+    happened = task_words.what_happened(task, reader, who.name if who else "") if task else _("Oppgaven er gitt til en annen.")
+    plain = task_words.as_plain_text(text)
+    page = render_template(
+        "tasks/not_sent.html", title=task_words.title(loaded.task), happened=happened, saved=saved, answers=text,
+        plain=plain, task=task, active="oppgaver",
+    )  # fmt: skip
+    return page, 409
+
+
+# --- drafts -----------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/oppgaver/<public_id>/utkast")
+def draft(public_id: str) -> ResponseReturnValue:
+    """Keep what is written so far. Script gets the line that says so; without script the page comes again."""
+    loaded = task_views.load(db(), person(), public_id)
+    written = _read_form(loaded)
+    saved = _keep(loaded, written)
+    if _from_script():
+        words = "" if saved else _("Ikke lagret: oppgaven kan ikke endres lenger. Kopier det du har skrevet.")
+        return _saved_line(failed=words), 200 if saved else 409
+    if not saved:
+        return _not_sent(loaded, written)
+    flash(_("Utkastet er lagret. Du kan lukke siden og fortsette senere."), "success")
+    return redirect(_address(public_id), 303)
+
+
+def _saved_line(failed: str = "") -> str:
+    return render_template("tasks/saved.html", at=now(), failed=failed)
+
+
+def _keep(loaded: Loaded, written: Answers) -> bool:
+    """Save the draft; answers whether that was still possible."""
+    try:
+        with acting() as (session, actor):
+            user_tasks.save_draft(session, loaded.task.id, written, actor=actor, now=now())
+    except EngineError:
+        return False
+    return True
+
+
+def _read_form(loaded: Loaded) -> Answers:
+    """What the browser sent, with new files stored and named by their ids."""
+    sent = MultiDict(request.form)
+    files = dict(loaded.inputs.get("files") or {})  # type: ignore[call-overload]
+    pickers = _file_fields(loaded.form)
+    for name in [name for name in sent if name.rsplit("-", maxsplit=1)[-1] in pickers]:
+        sent.setlist(name, [value for value in sent.getlist(name) if value in files])
+    for name, file in forms.uploads(loaded.form, request.files):
+        upload = _accepted(file)
+        with acting() as (session, actor):
+            stored = task_documents.add(session, loaded.task.id, [upload], actor=actor, now=now())[0]
+        files[stored] = upload.name
+        several = pickers[name.rsplit("-", maxsplit=1)[-1]]
+        sent.setlist(name, [*(sent.getlist(name) if several else []), stored])
+    loaded.inputs["files"] = files  # type: ignore[index]
+    return forms.parse(loaded.form, sent, loaded.inputs)
+
+
+def _file_fields(form: Form) -> dict[str, bool]:
+    """The keys of the fields that take files, and whether they take several."""
+    everywhere = [form.components, *(rows.components for rows in rows_of(form.components))]
+    return {f.key: f.multiple for parts in everywhere for f in fields_of(parts) if f.type == "filepicker"}
+
+
+# --- who has it -------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/oppgaver/<public_id>/ta")
+def claim(public_id: str) -> ResponseReturnValue:
+    """Take a free task of one of my groups."""
+    task = identity.task_by_id(db(), person(), public_id)
+    try:
+        with acting() as (session, actor):
+            user_tasks.claim(session, task.id, actor=actor, now=now(), revision=_revision())
+    except (NotOpen, NotAllowed, Stale) as refused:
+        return _refused(public_id, refused)
+    flash(_("Oppgaven er din."), "success")
+    return redirect(url_for("tasks.show", public_id=public_id), 303)
+
+
+@pages.post("/oppgaver/<public_id>/gi-tilbake")
+def release(public_id: str) -> ResponseReturnValue:
+    """Give a task back to its group."""
+    task = identity.task_by_id(db(), person(), public_id)
+    group = task.candidate_group.name if task.candidate_group else ""
+    try:
+        with acting() as (session, actor):
+            user_tasks.release(session, task.id, actor=actor, now=now())
+    except (NotOpen, NotAllowed) as refused:
+        return _refused(public_id, refused)
+    flash(_("Oppgaven er ledig for %(group)s igjen.", group=group), "success")
+    return redirect(url_for("tasks.mine"), 303)
+
+
+@pages.route("/oppgaver/<public_id>/gi-videre", methods=["GET", "POST"])
+def hand_over(public_id: str) -> ResponseReturnValue:
+    """Hand the task to another: choose, see what follows, confirm."""
+    task = identity.task_by_id(db(), person(), public_id)
+    if not (task_words.fills(person(), task) or identity.owns(person(), task.instance)) or task.state != "open":
+        return _refused(public_id, NotAllowed())
+    people = task_views.candidates(db(), task)
+    chosen = next((user for user in people if user.key == request.form.get("til")), None)
+    reason = request.form.get("begrunnelse", "").strip()[:1000]
+    if request.method == "GET" or chosen is None or "bekreft" not in request.form:
+        missing = request.method == "POST" and chosen is None
+        page = render_template(
+            "tasks/hand_over.html", task=task, title=task_words.title(task), people=people, chosen=chosen,
+            reason=reason, missing=missing, active="oppgaver",
+        )  # fmt: skip
+        return page, 422 if missing else 200
+    if _revision() != task.revision:
+        return _refused(public_id, Stale())
+    try:
+        with acting() as (session, actor):
+            to = identity.user(session, actor.community_id, chosen.key)
+            user_tasks.delegate(session, task.id, to=to, actor=actor, now=now(), reason=reason or None)
+    except (NotOpen, NotAllowed) as refused:
+        return _refused(public_id, refused)
+    flash(_("%(name)s har fått oppgaven.", name=chosen.name), "success")
+    return redirect(url_for("tasks.mine"), 303)
+
+
+def _refused(public_id: str, error: EngineError) -> ResponseReturnValue:
+    """Back to the task, with the reason in words."""
+    task = identity.task_by_id(db(), person(), public_id)
+    if isinstance(error, Stale):
+        words = _("Oppgaven er endret siden du åpnet siden. Se på den på nytt.")
+    else:
+        words = _("Det gikk ikke.") + " " + task_words.what_happened(task, _reader())
+    flash(words, "warning")
+    return redirect(url_for("tasks.show", public_id=public_id), 303)
+
+
+# --- approving --------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/oppgaver/<public_id>/godkjenn")
+def approve(public_id: str) -> ResponseReturnValue:
+    """Make the submitted answers the party's answer."""
+    task = identity.task_by_id(db(), person(), public_id)
+    title = task_words.title(task)
+    try:
+        with acting() as (session, actor):
+            user_tasks.approve(session, task.id, actor=actor, now=now(), revision=_revision())
+    except (NotOpen, NotAllowed, Stale) as refused:
+        return _refused(public_id, refused)
+    flash(_("Takk. Svaret på «%(title)s» er godkjent og sendt.", title=title), "success")
+    return redirect(url_for("tasks.mine"), 303)
+
+
+@pages.post("/oppgaver/<public_id>/send-tilbake")
+def send_back(public_id: str) -> ResponseReturnValue:
+    """Ask whoever filled it in to change the answer, and say what."""
+    note = request.form.get("merknad", "").strip()[:4000]
+    loaded = task_views.load(db(), person(), public_id)
+    if not note:
+        return _show(loaded, sending_back=True, note_missing=True), 422
+    try:
+        with acting() as (session, actor):
+            task = user_tasks.send_back(
+                session, loaded.task.id, actor=actor, now=now(), note=note, revision=_revision()
+            )
+            name = task.assignee.name if task.assignee else ""
+    except (NotOpen, NotAllowed, Stale) as refused:
+        return _refused(public_id, refused)
+    flash(_("Svaret er sendt tilbake til %(name)s.", name=name), "success")
+    return redirect(url_for("tasks.mine"), 303)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/oppgaver/<public_id>/dokumenter")
+def upload(public_id: str) -> ResponseReturnValue:
+    """Keep files with the task, or with the case for all who take part."""
+    task = identity.task_by_id(db(), person(), public_id)
+    uploads = [_accepted(file) for file in request.files.getlist("fil") if file.filename]
+    if not uploads:
+        flash(_("Velg en fil først."), "warning")
+        return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
+    with acting() as (session, actor):
+        task_documents.add(
+            session, task.id, uploads, actor=actor, now=now(), to_case="ved_saken" in request.form
+        )
+    flash(_("Lagt ved: %(names)s.", names=", ".join(upload.name for upload in uploads)), "success")
+    return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
+
+
+def _accepted(file: FileStorage) -> Upload:
+    return task_documents.accept(
+        file.filename or "", file.mimetype or "", file.read(), max_mb=services().settings.max_upload_mb
+    )
+
+
+@pages.get("/dokumenter/<public_id>")
+def document(public_id: str) -> ResponseReturnValue:
+    """A file, always as an attachment that no browser shows or runs in place."""
+    found = task_documents.find(db(), person(), public_id)
+    answer = send_file(
+        BytesIO(found.content), mimetype=found.content_type, as_attachment=True, download_name=found.name, etag=False
+    )
+    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@pages.post("/dokumenter/<public_id>/fjern")
+def remove_document(public_id: str) -> ResponseReturnValue:
+    """Take a file away before its answer is sent."""
+    with acting() as (session, actor):
+        gone = task_documents.remove(session, actor, public_id, now=now())
+    flash(_("Fila «%(name)s» er fjernet.", name=gone.name), "success")
+    back = request.form.get("oppgave", "")
+    return redirect(url_for("tasks.show", public_id=back) if back.isalnum() else url_for("tasks.mine"), 303)
