@@ -156,9 +156,7 @@ class Calendar:
 def public_holidays(year: int) -> Mapping[date, str]:
     """Norway's public holidays of `year`, by Norwegian name. Raises CalendarError for unknown years."""
     if not NO.start_year <= year <= NO.end_year:
-        raise CalendarError(
-            f"Holidays are known from {NO.start_year} to {NO.end_year}, not for the year {year}"
-        )
+        raise CalendarError(f"Holidays are known from {NO.start_year} to {NO.end_year}, not for the year {year}")
     # The language is named, because the package otherwise follows the machine's locale.
     return MappingProxyType(dict(NO(years=year, language="no").items()))
 

@@ -65,7 +65,13 @@ def check(sources: Sequence[Source], *, deployed: Iterable[str] = ()) -> list[tu
 
 
 def deploy(
-    session: Session, community_id: int, sources: Sequence[Source], *, now: datetime, actor_id: int | None, note: str = ""
+    session: Session,
+    community_id: int,
+    sources: Sequence[Source],
+    *,
+    now: datetime,
+    actor_id: int | None,
+    note: str = "",
 ) -> list[ProcessDefinition]:
     """Deploy models as new versions; one whose content is unchanged keeps its version. Raises ModelRefused."""
     deployed = _latest(session, community_id)

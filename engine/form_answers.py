@@ -41,9 +41,7 @@ def coerce(field: Field, options: Sequence[Option], raw: object) -> object:
     return _day(raw)
 
 
-def problem(
-    field: Field, options: Sequence[Option], value: object, inputs: Mapping[str, object]
-) -> str | None:
+def problem(field: Field, options: Sequence[Option], value: object, inputs: Mapping[str, object]) -> str | None:
     """What is wrong with a coerced answer and what to do about it, or None."""
     if is_empty(value):
         return _missing(field, options) if field.required else None
@@ -186,9 +184,7 @@ def _missing(field: Field, options: Sequence[Option]) -> str:
 def _missing_on_scale(options: Sequence[Option], label: str) -> str:
     steps = [option.label for option in options if _is_step(option.value)]
     others = "".join(f", eller «{option.label}»," for option in options if not _is_step(option.value))
-    return (
-        f"Velg et tall fra {steps[0]} til {steps[-1]}{others} på {label}." if steps else f"Svar på {label}."
-    )
+    return f"Velg et tall fra {steps[0]} til {steps[-1]}{others} på {label}." if steps else f"Svar på {label}."
 
 
 def _is_step(value: object) -> bool:

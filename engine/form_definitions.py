@@ -100,9 +100,7 @@ class Rows:
     @property
     def is_one_question(self) -> bool:
         """Whether each row is the same single question about its item; the question then stands once, above."""
-        return (
-            self.rows_from is not None and len(self.components) == 1 and isinstance(self.components[0], Field)
-        )
+        return self.rows_from is not None and len(self.components) == 1 and isinstance(self.components[0], Field)
 
     @property
     def row_name(self) -> str:
@@ -141,9 +139,7 @@ def rows_of(components: Sequence[Component]) -> Iterator[Rows]:
 def _component(raw: object, *, in_rows: bool) -> Component:
     definition = _mapping(raw, "component")
     kind = definition.get("type")
-    where = (
-        f"{kind} {definition.get('key') or definition.get('path') or definition.get('label') or ''}".strip()
-    )
+    where = f"{kind} {definition.get('key') or definition.get('path') or definition.get('label') or ''}".strip()
     if kind in FIELD_TYPES:
         return _field(definition, where)
     if kind == "text":
@@ -161,9 +157,7 @@ def _group(definition: Definition, where: str, *, in_rows: bool) -> Group:
     return Group(
         label=_text(definition, "label", where),
         description=_text(definition, "description", where),
-        components=tuple(
-            _component(item, in_rows=in_rows) for item in _list(definition.get("components"), where)
-        ),
+        components=tuple(_component(item, in_rows=in_rows) for item in _list(definition.get("components"), where)),
         hide=_hide(definition, where),
     )
 
@@ -198,9 +192,7 @@ def _field(definition: Definition, where: str) -> Field:
     return Field(
         type=kind,
         key=_key(definition.get("key"), where),
-        label=_text(definition, "label", where)
-        or _text(definition, "dateLabel", where)
-        or str(definition.get("key")),
+        label=_text(definition, "label", where) or _text(definition, "dateLabel", where) or str(definition.get("key")),
         description=_text(definition, "description", where),
         required=validate.get("required") is True,
         min_length=_whole(validate, "minLength", 0, where),

@@ -123,9 +123,7 @@ class Resolver:
         self.answers = answers
         self.inputs = inputs
         self.scope: dict[str, object] = dict(inputs)
-        self.scope.update(
-            {rows.path: form_answers.row_list(answers.get(rows.path)) for rows in rows_of(components)}
-        )
+        self.scope.update({rows.path: form_answers.row_list(answers.get(rows.path)) for rows in rows_of(components)})
         for found in fields_of(components):
             self.scope[found.key] = form_answers.coerce(found, self._options(found), answers.get(found.key))
 
@@ -150,9 +148,7 @@ class Resolver:
                 scope[component.key] = None if gone else node.value
                 found.append(node)
             elif isinstance(component, Group):
-                inner = self._nodes(
-                    component.components, answers, scope, hidden=gone, prefix=prefix, heading=heading
-                )
+                inner = self._nodes(component.components, answers, scope, hidden=gone, prefix=prefix, heading=heading)
                 found.append(self._group(component, inner, hidden=gone))
             elif isinstance(component, Rows):
                 found.append(self._rows(component, scope, hidden=gone))
@@ -193,9 +189,7 @@ class Resolver:
             heading = name or f"{self._words(rows.row_name)} {index + 1}"
             inner_scope = scope | {found.key: row.get(found.key) for found in fields_of(rows.components)}
             prefix = f"{rows.path}-{index}-"
-            inner = self._nodes(
-                rows.components, row, inner_scope, hidden=hidden, prefix=prefix, heading=heading
-            )
+            inner = self._nodes(rows.components, row, inner_scope, hidden=hidden, prefix=prefix, heading=heading)
             if rows.is_one_question:
                 inner = tuple(_about(node, heading) for node in inner)
             nodes.append(RowNode(index=index, heading=heading, item=item, nodes=inner))

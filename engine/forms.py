@@ -57,9 +57,7 @@ class Form:
         """What is missing or wrong, in the form's order; hidden fields are not asked for."""
         nodes = self.nodes(answers, inputs)
         misshapen = {
-            rows.path
-            for rows in rows_of(self.components)
-            if not form_answers.is_row_list(answers.get(rows.path))
+            rows.path for rows in rows_of(self.components) if not form_answers.is_row_list(answers.get(rows.path))
         }
         return list(_problems(nodes, inputs, misshapen))
 
@@ -94,16 +92,12 @@ class Form:
         }
 
     def _unknown(self, data: Mapping[str, object]) -> Iterator[FieldError]:
-        known = [found.key for found in fields_of(self.components)] + [
-            r.path for r in rows_of(self.components)
-        ]
+        known = [found.key for found in fields_of(self.components)] + [r.path for r in rows_of(self.components)]
         yield from (_unknown_key(key, known) for key in data if key not in known)
         for rows in rows_of(self.components):
             inside = [ITEM_KEY, *(found.key for found in fields_of(rows.components))]
             for index, row in enumerate(form_answers.row_list(data.get(rows.path))):
-                yield from (
-                    _unknown_key(key, inside, f"{rows.path}-{index}-") for key in row if key not in inside
-                )
+                yield from (_unknown_key(key, inside, f"{rows.path}-{index}-") for key in row if key not in inside)
 
 
 def load(definition: Definition, calendar: Calendar | None = None) -> Form:
@@ -136,9 +130,7 @@ def _collect(nodes: Sequence[Node]) -> Answers:
 def _collect_field(node: FieldNode) -> Answers:
     if node.field.type == "checkbox" and node.value is None:
         return {node.field.key: False}
-    return (
-        {} if form_answers.is_empty(node.value) and node.value is not False else {node.field.key: node.value}
-    )
+    return {} if form_answers.is_empty(node.value) and node.value is not False else {node.field.key: node.value}
 
 
 def _collect_row(row: RowNode) -> Answers:
@@ -146,9 +138,7 @@ def _collect_row(row: RowNode) -> Answers:
     return item | _collect(row.nodes)
 
 
-def _problems(
-    nodes: Sequence[Node], inputs: Mapping[str, object], misshapen: set[str]
-) -> Iterator[FieldError]:
+def _problems(nodes: Sequence[Node], inputs: Mapping[str, object], misshapen: set[str]) -> Iterator[FieldError]:
     for node in nodes:
         if node.hidden:
             continue
@@ -173,13 +163,9 @@ def _field_problem(node: FieldNode, inputs: Mapping[str, object]) -> Iterator[Fi
 def _rows_problems(node: RowsNode, misshapen: set[str]) -> Iterator[FieldError]:
     rows, count = node.rows, len(node.answered)
     if rows.path in misshapen:
-        yield FieldProblem(
-            key=rows.path, label=node.label, message=f"«{node.label}» må være en liste med rader."
-        )
+        yield FieldProblem(key=rows.path, label=node.label, message=f"«{node.label}» må være en liste med rader.")
     elif rows.required and count == 0:
-        yield FieldProblem(
-            key=rows.path, label=node.label, message=f"Fyll ut minst én rad under «{node.label}»."
-        )
+        yield FieldProblem(key=rows.path, label=node.label, message=f"Fyll ut minst én rad under «{node.label}».")
     elif rows.rows_from is None and count > rows.max_rows:
         message = f"«{node.label}» kan ha høyst {rows.max_rows} rader. Fjern {count - rows.max_rows}."
         yield FieldProblem(key=rows.path, label=node.label, message=message)

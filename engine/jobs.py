@@ -1,7 +1,7 @@
 """Effects outside the case, such as mails: asked for in the act's own transaction, done afterwards.
 
-Three parts, never merged: claim with a lease and commit; the effect with no transaction open; record the outcome and commit.
-A worker that dies leaves its lease to run out, and another takes the job.
+Three parts, never merged: claim with a lease and commit; the effect with no transaction open; record the outcome and
+commit. A worker that dies leaves its lease to run out, and another takes the job.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,9 +61,7 @@ def claim(database: Database, now: datetime, kinds: tuple[str, ...]) -> Claimed 
             return None
         job.state, job.lease, job.lease_until = "leased", job.lease + 1, now + LEASE
         job.attempts += 1
-        return Claimed(
-            id=job.id, lease=job.lease, kind=job.kind, payload=job.payload, instance_id=job.instance_id
-        )
+        return Claimed(id=job.id, lease=job.lease, kind=job.kind, payload=job.payload, instance_id=job.instance_id)
 
 
 def run_one(database: Database, handlers: Mapping[str, Handler], now: datetime) -> bool:

@@ -227,7 +227,10 @@ class ProcessInstance(Base):
 
 
 class InstanceParticipant(Base):
-    """Who may see a case beside its owner: grown by roles and tasks, never shrunk by handing over. Retention: as the case."""
+    """Who may see a case beside its owner: grown by roles and tasks, never shrunk by handing over.
+
+    Retention: as the case.
+    """
 
     __tablename__ = "instance_participant"
     __table_args__ = (
@@ -244,7 +247,10 @@ class InstanceParticipant(Base):
 
 
 class Step(Base):
-    """A waiting element that people fulfil: one per visit, with as many user tasks as there are people to ask. Retention: as the case."""
+    """A waiting element that people fulfil: one per visit, with as many user tasks as there are people to ask.
+
+    Retention: as the case.
+    """
 
     __tablename__ = "step"
     __table_args__ = (UniqueConstraint("instance_id", "call_path", "element_id", "round"),)
@@ -303,7 +309,8 @@ class UserTask(Base):
     approver_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     form_key: Mapped[str | None] = mapped_column(String(120))
     priority: Mapped[int] = mapped_column(default=50)
-    #: pending (a later row of a sequential step), open, submitted (waits for its approver), completed, closed, skipped or withdrawn.
+    #: pending (a later row of a sequential step), open, submitted (waits for its approver), completed, closed, skipped
+    #: or withdrawn.
     state: Mapped[str] = mapped_column(String(10), default="open")
     #: Raised by every act on the task.
     revision: Mapped[int] = mapped_column(default=1)

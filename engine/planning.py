@@ -146,7 +146,11 @@ def rehearse(
         if stopped:
             break
     return Rehearsal(
-        database=sandbox, instance_id=instance_id, steps=_planned(sandbox, instance_id, calendar), stopped=stopped, ended=now
+        database=sandbox,
+        instance_id=instance_id,
+        steps=_planned(sandbox, instance_id, calendar),
+        stopped=stopped,
+        ended=now,
     )
 
 
@@ -173,7 +177,7 @@ def _sandbox(source: Session, start: StartArguments) -> Database:
             columns = table.__table__.columns
             rows = source.execute(select(*columns).where(condition)).mappings().all()
             if rows:
-                session.execute(insert(table.__table__), [dict(row) for row in rows])
+                session.execute(insert(table), [dict(row) for row in rows])
     return sandbox
 
 
@@ -242,7 +246,9 @@ def _literal(text: str) -> object:
 def _planned(sandbox: Database, instance_id: int, calendar: Calendar) -> tuple[PlannedStep, ...]:
     with sandbox.reading() as session:
         instance = session.get_one(ProcessInstance, instance_id)
-        rows = session.scalars(select(Step).where(Step.instance_id == instance_id).order_by(Step.opened_at, Step.id)).all()
+        rows = session.scalars(
+            select(Step).where(Step.instance_id == instance_id).order_by(Step.opened_at, Step.id)
+        ).all()
         specification = deployments.compiled(session, instance).specification
         return tuple(_planned_step(session, step, rows, specification, calendar) for step in rows)
 
@@ -275,9 +281,7 @@ def _planned_step(
     )
 
 
-def reminder_dates(
-    element: UserTaskElement, opens: date, due: date | None, calendar: Calendar
-) -> tuple[date, ...]:
+def reminder_dates(element: UserTaskElement, opens: date, due: date | None, calendar: Calendar) -> tuple[date, ...]:
     """When the silent are reminded; a step shorter than ten working days skips the early ones."""
     if due is None:
         return ()
@@ -337,4 +341,3 @@ def root_name(specification: Specification, call_path: str, name: str) -> str:
         bound = call.bindings.get(name, "").strip().removeprefix("${").removesuffix("}").strip() if call else ""
         name = bound if bound.isidentifier() else name
     return name
-

@@ -13,7 +13,17 @@ from sqlalchemy.orm import Session
 from engine import deployments, history, identity, jobs, steps
 from engine.bpmn.execution import Execution, Place
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
-from engine.model import Community, Group, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask, new_public_id
+from engine.model import (
+    Community,
+    Group,
+    Incident,
+    ProcessDefinition,
+    ProcessInstance,
+    Step,
+    User,
+    UserTask,
+    new_public_id,
+)
 
 #: Changes the live state; repeated from the saved state when an automatic element fails afterwards.
 Act = Callable[[Execution], None]
@@ -159,7 +169,13 @@ def set_facts(
 
 
 def answer_facts(
-    session: Session, instance: ProcessInstance, step: Step, facts: Mapping[str, date], *, now: datetime, actor_id: int | None
+    session: Session,
+    instance: ProcessInstance,
+    step: Step,
+    facts: Mapping[str, date],
+    *,
+    now: datetime,
+    actor_id: int | None,
 ) -> None:
     """Dates that an answer sets, under the names they have where the step's calls bind them."""
     execution = _execution(session, instance, now, frozenset())
@@ -214,7 +230,9 @@ def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_
     touch(session, instance, now=now)
 
 
-def retry(session: Session, instance: ProcessInstance, incident: Incident, *, now: datetime, actor_id: int | None) -> None:
+def retry(
+    session: Session, instance: ProcessInstance, incident: Incident, *, now: datetime, actor_id: int | None
+) -> None:
     """Run the element of an incident again, after what caused it was mended."""
     require_active(instance)
     if incident.resolved_at is not None:
@@ -273,14 +291,12 @@ def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act
                 raise
             parked |= {place}
             failures.append(failure)
-    for failure in failures:
-        _park(session, instance, failure, now)
+    for failed in failures:
+        _park(session, instance, failed, now)
     _save(session, instance, execution, now)
 
 
-def _execution(
-    session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]
-) -> Execution:
+def _execution(session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]) -> Execution:
     compiled = deployments.compiled(session, instance)
     community = session.get_one(Community, instance.community_id)
     context: dict[str, Any] = {

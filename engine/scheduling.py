@@ -66,7 +66,12 @@ class EmbeddedClock:
         """Begin to turn, at once and then every POLL."""
         # Two instances, or a turn that comes while one runs would be skipped and what it brings would wait.
         self._scheduler.add_job(
-            self._turn, "interval", seconds=POLL.total_seconds(), max_instances=2, coalesce=True, misfire_grace_time=None
+            self._turn,
+            "interval",
+            seconds=POLL.total_seconds(),
+            max_instances=2,
+            coalesce=True,
+            misfire_grace_time=None,
         )
         self._scheduler.add_job(self._turn, max_instances=1)
         self._scheduler.start()

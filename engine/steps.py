@@ -128,7 +128,7 @@ def _open(session: Session, instance: ProcessInstance, step: Step, tasks: list[U
     )  # fmt: skip
 
 
-class NothingToAsk(Exception):  # noqa: N818 - a signal to run on, not an error
+class NothingToAsk(Exception):
     """A step had nobody to ask and completed at once; the live state has moved on."""
 
 

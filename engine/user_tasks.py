@@ -1,7 +1,7 @@
 """A person's tasks: listed, claimed, drafted, completed, approved, handed over.
 
-Every act locks the case, then its step, then the task, and looks at the task only after that: whoever comes second is told
-what happened, and what they wrote is kept as a draft.
+Every act locks the case, then its step, then the task, and looks at the task only after that: whoever comes second is
+told what happened, and what they wrote is kept as a draft.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,9 @@ def require_open(held: Held, revision: int | None, *states: str) -> None:
     process_instances.require_active(held.instance)
     if held.task.state not in (states or OPEN):
         raise NotOpen(
-            _ENDED.get(held.task.state, "The task is not waiting for this."), task=held.task.public_id, state=held.task.state
+            _ENDED.get(held.task.state, "The task is not waiting for this."),
+            task=held.task.public_id,
+            state=held.task.state,
         )
     if revision is not None and revision != held.task.revision:
         raise Stale("Someone else has changed the task since you opened it. What you wrote is kept as a draft.")
@@ -72,7 +74,9 @@ def require_open(held: Held, revision: int | None, *states: str) -> None:
 def waits_for(person: Person) -> ColumnElement[bool]:
     """Tasks where the ball is with this person, or free in one of their groups."""
     mine = (UserTask.assignee_id == person.id) & (UserTask.state == "open")
-    free = UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.group_ids) & (UserTask.state == "open")
+    free = (
+        UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.group_ids) & (UserTask.state == "open")
+    )
     to_approve = (UserTask.approver_id == person.id) & (UserTask.state == "submitted")
     return (UserTask.community_id == person.community_id) & or_(mine, free, to_approve)
 
@@ -128,12 +132,28 @@ def delegate(
 
 
 def _assign(
-    session: Session, held: Held, user_id: int | None, kind: str, *, actor: Person, now: datetime, note: str | None = None, **data: Any
+    session: Session,
+    held: Held,
+    user_id: int | None,
+    kind: str,
+    *,
+    actor: Person,
+    now: datetime,
+    note: str | None = None,
+    **data: Any,
 ) -> None:
     held.task.assignee_id = user_id
     held.task.revision += 1
     history.record(
-        session, held.instance, kind, now=now, actor_id=actor.id, task_id=held.task.id, note=note, item=held.task.item, **data
+        session,
+        held.instance,
+        kind,
+        now=now,
+        actor_id=actor.id,
+        task_id=held.task.id,
+        note=note,
+        item=held.task.item,
+        **data,
     )
     process_instances.touch(session, held.instance, now=now)
 
@@ -166,7 +186,8 @@ def complete(
 ) -> UserTask:
     """Send the answers. Where the task has an approver and someone else fills it in, it then waits for the approver.
 
-    The owner may answer on behalf of a party, with a reason. Completing again with the same answers gives the first result.
+    The owner may answer on behalf of a party, with a reason. Completing again with the same answers gives the first
+    result.
     Raises InvalidAnswers, NotOpen, NotAllowed or Stale; nothing is then changed.
     """
     held = hold(session, task_id)
@@ -274,7 +295,14 @@ def send_back(
     task.state, task.draft, task.revision = "open", task.answers, task.revision + 1
     task.draft_saved_at, task.draft_by_id = now, task.submitted_by_id
     history.record(
-        session, held.instance, "sent-back", now=now, actor_id=actor.id, task_id=task.id, note=note or None, item=task.item
+        session,
+        held.instance,
+        "sent-back",
+        now=now,
+        actor_id=actor.id,
+        task_id=task.id,
+        note=note or None,
+        item=task.item,
     )
     process_instances.touch(session, held.instance, now=now)
     return task
@@ -333,15 +361,15 @@ def _set_facts(session: Session, held: Held, form: Form, inputs: Mapping[str, ob
     """Dates in the answers that the form binds to facts, such as a new meeting."""
     facts = form.facts(held.task.answers or {}, inputs)
     if facts:
-        process_instances.answer_facts(session, held.instance, held.step, facts, now=now, actor_id=held.task.completed_by_id)
+        process_instances.answer_facts(
+            session, held.instance, held.step, facts, now=now, actor_id=held.task.completed_by_id
+        )
 
 
 # --- the owner's acts -------------------------------------------------------------------------------------------------
 
 
-def extend(
-    session: Session, task_id: int, *, due_date: date, actor: Person, now: datetime, reason: str
-) -> UserTask:
+def extend(session: Session, task_id: int, *, due_date: date, actor: Person, now: datetime, reason: str) -> UserTask:
     """Give one person another due date; the others keep theirs. The step closes at the latest."""
     held = hold(session, task_id)
     identity.require_owner(actor, held.instance)
@@ -359,7 +387,9 @@ def extend(
     return held.task
 
 
-def skip(session: Session, step_id: int, *, actor: Person, now: datetime, reason: str, answers: Mapping[str, Any]) -> Step:
+def skip(
+    session: Session, step_id: int, *, actor: Person, now: datetime, reason: str, answers: Mapping[str, Any]
+) -> Step:
     """Go on without this step, with a reason; `answers` are what the model's gateways then read, such as `utfall`."""
     instance_id = session.scalars(select(Step.instance_id).where(Step.id == step_id)).one()
     instance = process_instances.locked(session, instance_id)
@@ -370,7 +400,9 @@ def skip(session: Session, step_id: int, *, actor: Person, now: datetime, reason
         raise NotOpen(f"The step {step.name!r} is already {step.state}.")
     if not reason.strip():
         raise InvalidInput("Say why the step is skipped; the reason is kept in the case's history.")
-    history.record(session, instance, "skipped", now=now, actor_id=actor.id, note=reason, step=step.id, element=step.element_id)
+    history.record(
+        session, instance, "skipped", now=now, actor_id=actor.id, note=reason, step=step.id, element=step.element_id
+    )
     steps.end_step(session, instance, step, "skipped", now=now)
     read = process_instances.names_read(session, instance)
     _move_on(session, instance, step, now, {name: value for name, value in answers.items() if name in read})

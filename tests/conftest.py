@@ -14,6 +14,17 @@ from tests.postgres import PostgresServer
 from tests.world import World, create_schema, load_community
 
 BACKENDS = ("sqlite", "postgresql")
+#: What the product is for is told first: when it fails, the rest matters little.
+FIRST = "main_job"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="how often tests/chaos kills a worker, for each database")
+    parser.addoption("--seed", type=int, default=None, help="repeats a run of tests/chaos")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST not in item.nodeid)
 
 
 class Templates:

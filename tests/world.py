@@ -222,4 +222,4 @@ def _usual(process: str) -> dict[str, Any]:
         return {"agreement": AGREEMENT, "data": {"commissioning_decision": "17/26"}}
     if process == MANDATE:
         return {"roles": {"fagutvalg": {"group": "fagutvalg-hr"}}, "data": {"body_name": "Fagutvalg HR", "hearing_bodies": ["fsu", "lederforum-helse", "tillitsvalgte"]}}
-    return {"title": "Digital møteserie"}
+    return {"title": "Digital møteserie", "data": {"case_types": ["beslutning"]}}

@@ -7,6 +7,7 @@ what happens when an automatic element fails.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,9 @@ from engine.errors import ElementFailed
 
 #: An act that makes more automatic elements run than this is an endless loop.
 MAX_ELEMENTS = 2_000
+
+#: A live task deeper than this in the tree means finished branches that can't be pruned.
+MAX_DEPTH = 500
 
 #: (call path, element id): names an element wherever it stands.
 Place = tuple[str, str]
@@ -153,6 +157,7 @@ class Execution:
         """Run every automatic element that can run. Raises ElementFailed at the first that can't."""
         for _ in range(MAX_ELEMENTS):
             if not self._run_next():
+                self._check_depth()
                 return
         place = next(iter(self._ready()))
         raise self._failure(place, f"more than {MAX_ELEMENTS} elements ran without a pause: the model loops for ever")
@@ -175,9 +180,7 @@ class Execution:
 
     def next_wake(self) -> datetime | None:
         """When the earliest waiting timer is due."""
-        values = [
-            t._get_internal_data("event_value") for t in self._timers() if self.place(t) not in self.parked
-        ]
+        values = [t._get_internal_data("event_value") for t in self._timers() if self.place(t) not in self.parked]
         return min((datetime.fromisoformat(v) for v in values if v), default=None)
 
     def set_deadline(self, token: str, moment: datetime | None) -> None:
@@ -191,7 +194,9 @@ class Execution:
         for timer in self._timers():
             definition = timer.task_spec.event_definition
             if not definition.is_own_due_date:
-                timer._set_internal_data(event_value=self.workflow.script_engine.timer_value(timer, definition.expression))
+                timer._set_internal_data(
+                    event_value=self.workflow.script_engine.timer_value(timer, definition.expression)
+                )
 
     def moment(self, task: Any, expression: str) -> datetime | None:
         """When a timer is due: a date means its beginning, a boundary `due` the end of the task's due date."""
@@ -210,9 +215,7 @@ class Execution:
             return self.calendar.start_of_day(value)
         if value is None:
             return None
-        raise ElementFailed(
-            call_path=self.place(task)[0], element_id=task.task_spec.bpmn_id, cause=f"{expression} is no date: {value!r}"
-        )  # fmt: skip
+        raise self._failure(task, f"{expression} is no date: {value!r}")
 
     # --- expressions ----------------------------------------------------------------------------------------------
 
@@ -287,7 +290,11 @@ class Execution:
     def _ready(self) -> Iterator[Any]:
         for flow in self._flows():
             for task in list(flow.tasks.values()):
-                if task.has_state(TaskState.READY) and not task.task_spec.manual and self.place(task) not in self.parked:
+                if (
+                    task.has_state(TaskState.READY)
+                    and not task.task_spec.manual
+                    and self.place(task) not in self.parked
+                ):
                     yield task
 
     def _timers(self) -> list[Any]:
@@ -306,8 +313,13 @@ class Execution:
             caller.task_spec._update(caller)
         for timer in self._timers():
             if self.place(timer) not in self.parked:
-                self._guarded(timer, lambda timer=timer: timer.task_spec._update(timer))
+                self._guarded(timer, partial(timer.task_spec._update, timer))
         return self._snapshot() != before
+
+    def _check_depth(self) -> None:
+        for task in self._all_tasks(TaskState.READY | TaskState.WAITING):
+            if self.place(task) not in self.parked and _depth(task) > MAX_DEPTH:
+                raise self._failure(task, f"the branch has grown {MAX_DEPTH} elements deep without coming to rest")
 
     def _snapshot(self) -> list[tuple[UUID, int]]:
         return [(t.id, t.state) for flow in self._flows() for t in flow.tasks.values()]
@@ -337,6 +349,13 @@ class Execution:
             return None
         siblings = boundary.parent.children
         return next((str(t.id) for t in siblings if not isinstance(t.task_spec, BoundaryEvent)), None)
+
+
+def _depth(task: Any) -> int:
+    depth = 0
+    while task.parent is not None:
+        task, depth = task.parent, depth + 1
+    return depth
 
 
 def _as_date(value: object) -> object:

@@ -153,9 +153,7 @@ def multiply(left: object, right: object) -> object:
 
 def _reckon(operation: Callable[[float, float], float], left: object, right: object) -> float:
     if date in (type(left), type(right)):
-        raise Refused(
-            "Dates are not added or subtracted; use days_before, days_after or working_days_between"
-        )
+        raise Refused("Dates are not added or subtracted; use days_before, days_after or working_days_between")
     try:
         return operation(as_number(left), as_number(right))
     except ZeroDivisionError:

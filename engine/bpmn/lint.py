@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from lxml import etree
 
 from engine.bpmn.expressions import ExpressionError, parse
-from engine.bpmn.reading import BPMN, CAMUNDA, Model, expressions_of, is_literal, is_own_due_date, tag
+from engine.bpmn.reading import BPMN, CAMUNDA, Model, expressions_of, is_literal, is_own_due_date, line_of, tag
 from engine.errors import Finding
 
 #: Elements of a process that run with the standard's meaning, and those that only document.
@@ -43,7 +43,7 @@ def lint(model: Model, *, forms: Mapping[str, object], known_processes: frozense
 def _finding(rule: str, element: etree._Element, message: str, remedy: str, *, warning: bool = False) -> Finding:
     return Finding(
         rule=rule, severity="warning" if warning else "error", element=element.get("id"), name=element.get("name"),
-        line=element.sourceline, message=message, remedy=remedy,
+        line=line_of(element), message=message, remedy=remedy,
     )  # fmt: skip
 
 
@@ -64,7 +64,9 @@ def _elements(process: etree._Element) -> Iterator[Finding]:
         kind = _local(element)
         if kind in RUNS | DOCUMENTS or kind in ("incoming", "outgoing") or kind in _MARKERS:
             continue
-        yield _finding("element", element, f"{kind} does not run yet.", "Use a user task, a gateway, a timer or a call.")
+        yield _finding(
+            "element", element, f"{kind} does not run yet.", "Use a user task, a gateway, a timer or a call."
+        )
     for element in process.iter(tag("subProcess")):
         if element.get("triggeredByEvent") == "true":
             yield _finding("element", element, "Event sub-processes do not run yet.", "Use a boundary event.")
@@ -82,7 +84,9 @@ def _events(process: etree._Element) -> Iterator[Finding]:
         kind = _local(event)
         if kind in ("startEvent", "endEvent"):
             if definitions:
-                yield _finding("event", event, f"A {kind} with {_local(definitions[0])} does not run yet.", "Use a plain event.")
+                yield _finding(
+                    "event", event, f"A {kind} with {_local(definitions[0])} does not run yet.", "Use a plain event."
+                )
             continue
         if [_local(d) for d in definitions] != ["timerEventDefinition"]:
             yield _finding("event", event, f"Only timers run on a {kind}.", "Use one timer with a timeDate.")
@@ -97,7 +101,9 @@ def _boundary(process: etree._Element, event: etree._Element, timer: etree._Elem
     if host is None or _local(host) != "userTask":
         yield _finding("boundary", event, "Boundary timers run on user tasks only.", "Attach it to a user task.")
     if event.get("cancelActivity", "true") != "true":
-        yield _finding("boundary", event, "A non-interrupting boundary timer does not run yet.", "Make it interrupting.")
+        yield _finding(
+            "boundary", event, "A non-interrupting boundary timer does not run yet.", "Make it interrupting."
+        )
     if not is_own_due_date(timer.findtext(tag("timeDate"))):
         yield _finding("boundary", event, "A boundary timer waits for its task's due date.", "Write ${due}.")
 
@@ -123,7 +129,9 @@ def _gateways(process: etree._Element) -> Iterator[Finding]:
         default = gateway.get("default")
         for flow in outgoing:
             if flow.find(tag("conditionExpression")) is None and flow.get("id") != default:
-                yield _finding("condition", flow, "The flow has no condition and is not the default.", "State a condition.")
+                yield _finding(
+                    "condition", flow, "The flow has no condition and is not the default.", "State a condition."
+                )
         if default is None:
             yield _finding("default", gateway, "The gateway has no default flow.", "Mark one flow as default.")
 
@@ -144,7 +152,10 @@ def _flows(process: etree._Element) -> Iterator[Finding]:
             yield _finding("unreachable", node, "Nothing leads here.", "Connect or remove it.")
         if kind != "endEvent" and identity not in sources:
             yield _finding("dead-end", node, "Nothing leads on from here.", "Connect it to an end event.")
-        if kind == "userTask" and len([1 for f in process.iter(tag("sequenceFlow")) if f.get("sourceRef") == identity]) > 1:
+        if (
+            kind == "userTask"
+            and len([1 for f in process.iter(tag("sequenceFlow")) if f.get("sourceRef") == identity]) > 1
+        ):
             yield _finding("several-flows", node, "Several flows leave the task.", "Put a gateway after it.")
 
 
@@ -169,14 +180,18 @@ def _tasks(model: Model, process: etree._Element, forms: Mapping[str, object]) -
         if not task.due_date:
             yield _finding("due", element, "The task has no due date.", "State camunda:dueDate.", warning=True)
         if task.closes and not task.due_date:
-            yield _finding("due", element, "A timer closes the task at a due date it does not have.", "State camunda:dueDate.")
+            yield _finding(
+                "due", element, "A timer closes the task at a due date it does not have.", "State camunda:dueDate."
+            )
 
 
 def _calls(model: Model, process: etree._Element, known: frozenset[str]) -> Iterator[Finding]:
     for element in process.iter(tag("callActivity")):
         called = model.calls[element.get("id", "")].called
         if called not in known:
-            yield _finding("call", element, f"It calls {called or 'nothing'}, which is not deployed.", "Deploy that model too.")
+            yield _finding(
+                "call", element, f"It calls {called or 'nothing'}, which is not deployed.", "Deploy that model too."
+            )
         if called == model.process_id:
             yield _finding("call", element, "The process calls itself.", "Draw the loop with a gateway.")
 

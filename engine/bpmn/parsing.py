@@ -97,7 +97,6 @@ class Specification:
                 return model
         raise KeyError(process_id)
 
-
     def model_at(self, call_path: str) -> Model:
         """The model that runs below `call_path`: call activities lead into the models they call."""
         model = self.models[self.process_id]

@@ -1,11 +1,12 @@
 """What a model says, read straight from its XML: people, forms, dates, calls. No SpiffWorkflow here.
 
-The XML is parsed without entities, DOCTYPE or network; attributes are BPMN's own and the `camunda:` namespace's, so that
-the common desktop modelers edit them.
+The XML is parsed without entities, DOCTYPE or network; attributes are BPMN's own and the `camunda:` namespace's, so
+that the common desktop modelers edit them.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from lxml import etree
 
@@ -104,24 +105,31 @@ class Model:
 def parse_xml(xml: bytes) -> etree._Element:
     """The root element. Raises ModelRefused for anything that is not plain, self-contained XML."""
     if len(xml) > MAX_BYTES:
-        raise _refuse("size", None, f"The file is larger than {MAX_BYTES // 1_000_000} MB.", "Deploy one process per file.")
+        raise _refuse(
+            "size", None, f"The file is larger than {MAX_BYTES // 1_000_000} MB.", "Deploy one process per file."
+        )
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise _refuse("doctype", None, "The file has a DOCTYPE or entities.", "Remove them; a BPMN model needs none.")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
         root = etree.fromstring(xml, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise _refuse("xml", line, f"The file is not well-formed XML: {error}.", "Save it again from the modeler.") from None
+        line: int | None = getattr(error, "lineno", None)
+        raise _refuse(
+            "xml", line, f"The file is not well-formed XML: {error}.", "Save it again from the modeler."
+        ) from None
     if root.tag != tag("definitions"):
-        raise _refuse("bpmn", root.sourceline, "The file is not a BPMN 2.0 model.", "Its root must be bpmn:definitions.")
+        raise _refuse("bpmn", line_of(root), "The file is not a BPMN 2.0 model.", "Its root must be bpmn:definitions.")
     return root
 
 
+def line_of(element: etree._Element) -> int | None:
+    """Where in the file the element begins."""
+    return cast("int | None", element.sourceline)
+
+
 def _refuse(rule: str, line: int | None, message: str, remedy: str) -> ModelRefused:
-    finding = Finding(
-        rule=rule, severity="error", element=None, name=None, line=line, message=message, remedy=remedy
-    )
+    finding = Finding(rule=rule, severity="error", element=None, name=None, line=line, message=message, remedy=remedy)
     return ModelRefused([finding])
 
 
@@ -132,18 +140,20 @@ def read(xml: str | bytes) -> Model:
     executable = [p for p in processes if p.get("isExecutable") == "true"]
     if len(executable) != 1:
         raise _refuse(
-            "one-process", root.sourceline, f"The file has {len(executable)} executable processes.",
+            "one-process", line_of(root), f"The file has {len(executable)} executable processes.",
             'Give exactly one process isExecutable="true".',
         )  # fmt: skip
     process = executable[0]
     roles = {lane.get("id", ""): lane.get("name", "") for lane in process.iter(tag("lane"))}
     role_of = {
-        (ref.text or "").strip(): lane.get("id", "") for lane in process.iter(tag("lane")) for ref in lane.findall(tag("flowNodeRef"))
-    }  # fmt: skip
+        (ref.text or "").strip(): lane.get("id", "")
+        for lane in process.iter(tag("lane"))
+        for ref in lane.findall(tag("flowNodeRef"))
+    }
     start = process.find(tag("startEvent"))
     return Model(
         process_id=process.get("id", ""),
-        name=process.get("name") or process.get("id", ""),
+        name=process.get("name", process.get("id", "")),
         documentation=_documentation(process),
         start_form=start.get(f"{{{CAMUNDA}}}formKey") if start is not None else None,
         starter_groups=_listed(process.get(f"{{{CAMUNDA}}}candidateStarterGroups")),
@@ -217,7 +227,9 @@ def _multi_instance(element: etree._Element) -> MultiInstance | None:
 
 def _call(element: etree._Element) -> Call:
     bound = element.findall("bpmn:extensionElements/camunda:in", NS)
-    bindings = {b.get("target", ""): b.get("sourceExpression") or b.get("source") or "" for b in bound if b.get("target")}
+    bindings = {
+        b.get("target", ""): b.get("sourceExpression") or b.get("source") or "" for b in bound if b.get("target")
+    }
     return Call(id=element.get("id", ""), called=element.get("calledElement", ""), bindings=bindings)
 
 

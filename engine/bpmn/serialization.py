@@ -4,10 +4,10 @@ Finished branches are pruned before each save, so that the document does not gro
 """
 
 import json
+from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-import SpiffWorkflow
 import zstandard
 from SpiffWorkflow.bpmn.serializer import BpmnWorkflowSerializer
 from SpiffWorkflow.bpmn.serializer.config import DEFAULT_CONFIG
@@ -20,7 +20,9 @@ from engine.errors import EngineError
 
 #: Raised when this module writes something older code can't read.
 FORMAT = 1
-_SPIFF = getattr(SpiffWorkflow, "__version__", None) or "3.2"
+#: Raised when parsing.py names tasks of the specification differently.
+PARSER = 1
+_SPIFF = version("SpiffWorkflow")
 
 
 class StateUnreadable(EngineError):
@@ -51,7 +53,7 @@ def dump(workflow: BpmnWorkflow) -> bytes:
     """The document to keep. Prunes `workflow`, which must not be used afterwards with tasks held from before."""
     prune(workflow)
     state = _registry.convert(workflow)
-    envelope = {"format": FORMAT, "spiffworkflow": _SPIFF, "state": state}
+    envelope = {"format": FORMAT, "spiffworkflow": _SPIFF, "parser": PARSER, "state": state}
     text = json.dumps(envelope, separators=(",", ":"), default=_refuse)
     return zstandard.compress(text.encode(), 6)
 
@@ -84,7 +86,11 @@ def _is_over(workflow: BpmnWorkflow, task_id: UUID, sub: Any) -> bool:
 
 
 def _prune_tree(flow: Any) -> None:
-    live = [t for t in flow.tasks.values() if t.has_state(TaskState.DEFINITE_MASK) and not t.has_state(TaskState.FINISHED_MASK)]
+    live = [
+        t
+        for t in flow.tasks.values()
+        if t.has_state(TaskState.DEFINITE_MASK) and not t.has_state(TaskState.FINISHED_MASK)
+    ]
     if not live:
         return
     # A waiting task reads its parent's data once more when it goes on, so that parent stays as the new root.

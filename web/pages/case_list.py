@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from flask_babel import gettext as _
 from sqlalchemy import Select, func, or_, select
@@ -139,7 +138,3 @@ def _status(instance: ProcessInstance, has_ball: Ball | None, *, stands: bool, w
 def _ended(instance: ProcessInstance, words: Formatter) -> str:
     return words.dag(instance.ended_at) if instance.ended_at else ""
 
-
-def first_due(row: CaseRow) -> date | None:
-    """The date that the list shows."""
-    return row.ball.due if row.ball else None

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Agreement, Body, Case, CaseMeeting, Meeting
 from engine import deployments, identity, process_instances
+from engine.calendar import Calendar
 from engine.identity import Person
 from engine.model import Group, HistoryEvent, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask
 from web.formatting import Formatter
@@ -153,7 +154,9 @@ def read_rows(session: Session, instance: ProcessInstance) -> Rows:
     return Rows(instance=instance, steps=steps, tasks=tasks, by_step=by_step)
 
 
-def case_view(session: Session, person: Person, instance: ProcessInstance, words: Formatter) -> CaseView:
+def case_view(
+    session: Session, person: Person, instance: ProcessInstance, words: Formatter, calendar: Calendar
+) -> CaseView:
     """The page of a case as this person may see it."""
     rows = read_rows(session, instance)
     owns = identity.owns(person, instance)
@@ -164,7 +167,7 @@ def case_view(session: Session, person: Person, instance: ProcessInstance, words
     steps = [_step_view(step, rows, person, words, came_back) for step in rows.steps]
     waiting = [view for step, view in zip(rows.steps, steps, strict=True) if step.state == "open"]
     planned, sent = delivery_views.planned_rows(mails, words), delivery_views.sent_rows(mails, words)
-    stages = case_timeline.stages(case_timeline.plan_of(session, instance), rows.steps, words.calendar)  # type: ignore[arg-type]
+    stages = case_timeline.stages(case_timeline.plan_of(session, instance), rows.steps, calendar)
     names = case_history.element_names(session, instance)
     return CaseView(
         instance=instance,
@@ -177,7 +180,7 @@ def case_view(session: Session, person: Person, instance: ProcessInstance, words
         ended=tuple(view for step, view in zip(rows.steps, steps, strict=True) if _is_worth_reading(step, view)),
         timeline=case_timeline.view(
             instance.title, stages, {_body(b): b.day for b in dates if b.meeting or b.fact in ("ssu", "au")},
-            words.calendar, words,  # type: ignore[arg-type]
+            calendar, words,
         ),
         next_mails=tuple(planned[:2]),
         last_mails=tuple(row for row in sent if row.status.icon != "pause")[:1],

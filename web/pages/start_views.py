@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from agreements import bodies, parties, start_contents, start_needs
+from agreements import bodies, parties, start_needs
 from agreements.dates import MONTHS
 from agreements.model import EVERY_PROCESS, Body, Meeting, StartDefault
 from agreements.start_needs import BODY_NAME, Needs
-from agreements.starting import Prepared, StartRequest, StartWarning, chosen_meetings
+from agreements.starting import Prepared, StartWarning, chosen_meetings
 from engine import deployments
 from engine.calendar import Calendar
 from engine.errors import EngineError
@@ -55,12 +55,6 @@ def _process(session: Session, definition: ProcessDefinition) -> ProcessChoice:
     model = deployments.model_of(definition.xml)
     about = start_needs.needs(session, definition).about
     return ProcessChoice(key=definition.key, name=definition.name, description=model.documentation, about=about)
-
-
-def suggested_title(definition: ProcessDefinition, needed: Needs, request: StartRequest, session: Session, community: Community) -> str:
-    """The title the case gets when nobody writes another."""
-    agreement = start_contents.find_agreement(session, community, request, needed)
-    return start_contents.default_title(definition, needed, agreement, request.data)
 
 
 # --- Møter --------------------------------------------------------------------------------------------
@@ -362,7 +356,7 @@ def table(plan: CasePlan, prepared: Prepared, today: date) -> Groups:
 def _group(due: date, prepared: Prepared, today: date) -> str:
     meetings = sorted(prepared.meetings, key=lambda m: m.date)
     first = meetings[0].date if meetings else due
-    if due < date(first.year, 7, 1) <= first.replace(day=1) and today.year == first.year:
+    if due < date(first.year, 7, 1) and first >= date(first.year, 8, 1):
         return _("Før sommeren")
     for meeting in meetings:
         if due <= meeting.date:

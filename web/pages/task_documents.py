@@ -184,7 +184,7 @@ def of_task(session: Session, person: Person, task: UserTask) -> list[Listed]:
             Listed(
                 public_id=row.public_id, name=row.name, size=row.size, uploaded_at=row.uploaded_at,
                 of_task=row.task_id is not None, removable=removable and task.instance.state == "active",
-            )  # fmt: skip
+            )
         )
     return found
 

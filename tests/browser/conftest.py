@@ -1,0 +1,111 @@
+"""A real browser against the real application: served on loopback, mails through a real SMTP conversation."""
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from notifications.local_server import KeepingReceiver, LocalServer
+from notifications.mailer import SmtpMailer
+from notifications.model import ReceivedMail
+from tests.world import World
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium where it is; elsewhere the one that playwright installed."""
+    return {**browser_type_launch_args, "args": FLAGS, **({"executable_path": CHROMIUM} if CHROMIUM else {})}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running application and what a test does to it from outside."""
+
+    address: str
+    world: World
+    services: Any
+    browser: Browser
+    contexts: list[BrowserContext]
+
+    def visit(self, key: str | None, *, size: dict[str, int] = WIDE) -> Page:
+        """A browser of its own, signed in as `key` through the page where one chooses who one is."""
+        context = self.browser.new_context(viewport=size, locale="nb-NO", base_url=self.address)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: pytest.fail(f"Script error on {page.url}: {error}"))
+        if key is not None:
+            page.goto("/velg-hvem-du-er")
+            page.locator(f"form:has(input[name=user][value='{key}']) button, button[name=user][value='{key}']").first.click()
+            page.wait_for_url("**/oppgaver")
+        return page
+
+    def drain(self) -> None:
+        """Let the clock turn until nothing is due: timers, jobs and mails."""
+        while self.services.drain(self.world.clock()):
+            continue
+
+    def mails_to(self, address: str) -> list[str]:
+        """Subjects of the mails that the SMTP server took in for an address, in order."""
+        query = select(ReceivedMail.subject).where(ReceivedMail.envelope_to == address).order_by(ReceivedMail.id)
+        with self.world.database.reading() as session:
+            return list(session.scalars(query))
+
+
+@pytest.fixture
+def site(world: World, tmp_path: Path, browser: Browser) -> Iterator[Site]:
+    """The application on a free port, with CSRF and policy as in real use."""
+    from web import services as web_services
+    from web.app import create_app
+    from web.settings import Settings
+
+    with LocalServer(KeepingReceiver(world.database, world.clock)) as smtp:
+        settings = Settings(database_url=world.database.url, demo=True, var_dir=tmp_path, secret_key="only-for-tests")
+        built = web_services.build(
+            settings, clock=world.clock, mailer=SmtpMailer(host=smtp.host, port=smtp.port, starttls=False)
+        )
+        own = dataclasses.replace(built, database=world.database)
+        server = make_server("127.0.0.1", 0, create_app(own), threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        contexts: list[BrowserContext] = []
+        yield Site(f"http://127.0.0.1:{server.server_port}", world, own, browser, contexts)
+        for context in contexts:
+            context.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        built.database.dispose()
+
+
+def axe(page: Page) -> list[str]:
+    """What axe finds on the page as it stands, one line each."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
+    return [
+        f"{violation['id']}: {violation['help']}: {node['html'][:160]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def overflows(page: Page) -> bool:
+    """Does anything scroll sideways?"""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

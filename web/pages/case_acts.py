@@ -1,0 +1,381 @@
+"""What the owner of a case can do with it: each act is a page that says what will happen, asks why, and then does it.
+
+A refused form is shown again with what was typed. Acts lock the case through the engine's slices; nothing here commits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import login_required
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from engine import history, identity, process_instances, task_forms, user_tasks
+from engine.errors import NotFound
+from engine.form_definitions import Option
+from engine.form_nodes import field_nodes
+from engine.identity import Person
+from engine.model import Incident, ProcessInstance, Step, User, UserTask
+from notifications import reconciling
+from web import forms
+from web.context import acting, db, now, person, services, today
+from web.pages import case_history, case_status, case_views
+
+#: Longest reason that is kept.
+MAX_REASON = 2000
+OUTCOME = case_history.OUTCOME
+
+
+def register(pages: Blueprint) -> None:
+    """Add the acts' addresses to the blueprint of the cases."""
+    for address, view in _ROUTES.items():
+        endpoint = view.__name__
+        pages.add_url_rule(f"/saker/<id>/{address}", endpoint, login_required(view), methods=["GET", "POST"])
+    pages.add_url_rule(
+        "/saker/<id>/prov-igjen/<incident_id>", "retry", login_required(retry), methods=["POST"]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is wrong with one field of an act's form."""
+
+    field: str
+    message: str
+
+
+# --- finding, and who may ---------------------------------------------------------------------------------------------
+
+
+def _own(session: Session, actor: Person, public_id: str) -> ProcessInstance:
+    instance = identity.instance_by_id(session, actor, public_id)
+    identity.require_owner(actor, instance)
+    return instance
+
+
+def _task(session: Session, instance: ProcessInstance, public_id: str) -> UserTask:
+    people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
+    query = select(UserTask).where(UserTask.public_id == public_id, UserTask.instance_id == instance.id)
+    task = session.scalar(query.options(*people, joinedload(UserTask.step)))
+    if task is None:
+        raise NotFound(_("Saken har ingen slik oppgave."))
+    return task
+
+
+def _locked(session: Session, actor: Person, public_id: str) -> ProcessInstance:
+    """The case, held, at the revision that the form showed."""
+    instance = process_instances.locked(session, _own(session, actor, public_id).id)
+    process_instances.require_revision(instance, _revision())
+    return instance
+
+
+def _held(session: Session, actor: Person, public_id: str, task_id: str, *states: str) -> UserTask:
+    """The task, held, at the revision that the form showed."""
+    task = _task(session, _own(session, actor, public_id), task_id)
+    held = user_tasks.hold(session, task.id)
+    user_tasks.require_open(held, _revision(), *states)
+    return held.task
+
+
+def _revision() -> int | None:
+    return request.form.get("revision", type=int)
+
+
+def _reason(problems: list[Problem], message: str) -> str:
+    text = request.form.get("reason", "").strip()
+    if not text:
+        problems.append(Problem(field="reason", message=message))
+    elif len(text) > MAX_REASON:
+        problems.append(Problem(field="reason", message=_("Begrunnelsen kan ha høyst %(n)s tegn.", n=MAX_REASON)))
+    return text
+
+
+def _date(problems: list[Problem], name: str, message: str) -> date | None:
+    try:
+        return date.fromisoformat(request.form.get(name, ""))
+    except ValueError:
+        problems.append(Problem(field=name, message=message))
+        return None
+
+
+def _page(
+    template: str, instance: ProcessInstance, problems: Sequence[Problem] = (), **more: Any
+) -> ResponseReturnValue:
+    text = render_template(
+        f"cases/{template}", instance=instance, problems=problems, typed=request.form, max_reason=MAX_REASON, **more
+    )
+    return text, 422 if request.method == "POST" else 200
+
+
+def _done(public_id: str, message: str) -> ResponseReturnValue:
+    flash(message, "success")
+    return redirect(url_for("cases.show", id=public_id), 303)
+
+
+# --- reminding --------------------------------------------------------------------------------------------------------
+
+
+def remind(id: str) -> ResponseReturnValue:
+    """Remind those who have not answered, after showing who they are."""
+    wanted = set(request.values.getlist("oppgave"))
+    if request.method == "GET":
+        instance = _own(db(), person(), id)
+        waiting = [task for task in _waiting(instance) if not wanted or task.public_id in wanted]
+        people = {user.id: user for user in _holders(db(), waiting)}
+        return _page("remind.html", instance, tasks=waiting, people=list(people.values()), wanted=wanted)
+    with acting() as (session, actor):
+        instance = process_instances.locked(session, _own(session, actor, id).id)
+        process_instances.require_active(instance)
+        tasks = [t for t in _waiting(instance, session) if t.public_id in wanted]
+        sent = reconciling.remind_now(
+            session, instance, tasks, now=now(), actor=session.get_one(User, actor.id), settings=services().notifications
+        )
+        if sent:
+            history.record(session, instance, "reminded", now=now(), actor_id=actor.id, mails=sent, tasks=[t.id for t in tasks])
+    if not sent:
+        flash(_("Ingen påminnelse er sendt: de som mangler, er påminnet den siste timen."), "info")
+        return redirect(url_for("cases.show", id=id), 303)
+    return _done(id, _("Én påminnelse er sendt.") if sent == 1 else _("%(n)s påminnelser er sendt.", n=sent))
+
+
+def _waiting(instance: ProcessInstance, session: Session | None = None) -> list[UserTask]:
+    query = select(UserTask).where(UserTask.instance_id == instance.id, UserTask.state.in_(user_tasks.OPEN))
+    people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
+    return list((session or db()).scalars(query.options(*people).order_by(UserTask.step_id, UserTask.position)))
+
+
+def _holders(session: Session, tasks: Sequence[UserTask]) -> list[User]:
+    ids = {i for task in tasks for i in reconciling.holders_of(session, task)}
+    return list(session.scalars(select(User).where(User.id.in_(ids)).order_by(User.name))) if ids else []
+
+
+# --- one party's task -------------------------------------------------------------------------------------------------
+
+
+def extend(id: str, task_id: str) -> ResponseReturnValue:
+    """Give one party another date; the others keep theirs."""
+    instance = _own(db(), person(), id)
+    task = _task(db(), instance, task_id)
+    if request.method == "GET":
+        return _page("extend.html", instance, task=task)
+    problems: list[Problem] = []
+    day = _date(problems, "due_date", _("Velg den nye fristen."))
+    if day is not None and day < today():
+        problems.append(Problem(field="due_date", message=_("Fristen må være i dag eller senere.")))
+    reason = _reason(problems, _("Skriv hvorfor fristen endres. Begrunnelsen står i historikken."))
+    if problems or day is None:
+        return _page("extend.html", instance, problems, task=task)
+    whom, words = case_status.asked(task), case_status.formatter()
+    with acting() as (session, actor):
+        held = _held(session, actor, id, task_id)
+        user_tasks.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
+    return _done(id, _("%(whom)s har fått ny frist: %(day)s.", whom=whom, day=words.dato(day)))
+
+
+def reassign(id: str, task_id: str) -> ResponseReturnValue:
+    """Give the task to another person."""
+    instance = _own(db(), person(), id)
+    task = _task(db(), instance, task_id)
+    people = _people(db(), instance, task)
+    if request.method == "GET":
+        return _page("reassign.html", instance, task=task, people=people)
+    problems: list[Problem] = []
+    chosen = next((user for user in people if user.key == request.form.get("to")), None)
+    if chosen is None:
+        problems.append(Problem(field="to", message=_("Velg hvem som skal ha oppgaven.")))
+    reason = _reason(problems, _("Skriv hvorfor oppgaven går til en annen. Begrunnelsen står i historikken."))
+    if problems or chosen is None:
+        return _page("reassign.html", instance, problems, task=task, people=people)
+    name, key = chosen.name, chosen.key
+    with acting() as (session, actor):
+        held = _held(session, actor, id, task_id, "open")
+        to = identity.user(session, held.community_id, key)
+        user_tasks.delegate(session, held.id, to=to, actor=actor, now=now(), reason=reason)
+    return _done(id, _("%(name)s har fått oppgaven og får vite om den på e-post.", name=name))
+
+
+def _people(session: Session, instance: ProcessInstance, task: UserTask) -> list[User]:
+    """Who may get the task, the members of its group first."""
+    query = select(User).where(User.community_id == instance.community_id, User.active, User.id != (task.assignee_id or 0))
+    everyone = list(session.scalars(query.order_by(User.name)))
+    group = task.candidate_group_id
+    near = {u.id for u in identity.members(session, group)} if group else set()
+    return sorted(everyone, key=lambda user: user.id not in near)
+
+
+def correct(id: str, task_id: str) -> ResponseReturnValue:
+    """Correct a given answer; what the case already did with it stands."""
+    instance = _own(db(), person(), id)
+    task = _task(db(), instance, task_id)
+    if task.state != "completed":
+        raise NotFound(_("Bare et svar som er gitt, kan rettes."))
+    form, inputs = task_forms.form_of(db(), instance, task)
+    if request.method == "GET":
+        view = forms.layout(form, task.answers or {}, inputs)
+        return _page("correct.html", instance, task=task, form=view)
+    answers = forms.parse(form, request.form, inputs)
+    problems: list[Problem] = []
+    reason = request.form.get("reason", "").strip()
+    if forms.is_row_button(request.form):
+        return _page("correct.html", instance, task=task, form=forms.layout(form, answers, inputs))
+    _reason(problems, _("Skriv hvorfor svaret rettes. Begrunnelsen står i historikken."))
+    errors = form.validate(answers, inputs)
+    if problems or errors:
+        return _page("correct.html", instance, problems, task=task, form=forms.layout(form, answers, inputs, errors))
+    with acting() as (session, actor):
+        held = _held(session, actor, id, task_id, "completed")
+        user_tasks.correct(session, held.id, answers, actor=actor, now=now(), reason=reason)
+    flash(_("Svaret er rettet."), "success")
+    return redirect(url_for("cases.answer", id=id, task_id=task_id), 303)
+
+
+def on_behalf(id: str) -> ResponseReturnValue:
+    """Choose whom to answer for; the answer itself is given on the task's page."""
+    instance = _own(db(), person(), id)
+    return _page("on_behalf.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"])
+
+
+# --- the case ---------------------------------------------------------------------------------------------------------
+
+
+def skip(id: str) -> ResponseReturnValue:
+    """Go on without a step; where its outcome decides the way, the owner chooses it."""
+    instance = _own(db(), person(), id)
+    offered = _skippable(db(), instance)
+    if request.method == "GET":
+        return _page("skip.html", instance, offered=offered)
+    problems: list[Problem] = []
+    chosen = next((step for step in offered if step.step.token == request.form.get("step")), None)
+    if chosen is None:
+        problems.append(Problem(field="step", message=_("Velg steget du vil hoppe over.")))
+    answers = _outcome(chosen, problems) if chosen else {}
+    reason = _reason(problems, _("Skriv hvorfor steget hoppes over. Begrunnelsen står i historikken."))
+    if problems or chosen is None:
+        return _page("skip.html", instance, problems, offered=offered)
+    step_id, name = chosen.step.id, chosen.step.name
+    with acting() as (session, actor):
+        _locked(session, actor, id)
+        user_tasks.skip(session, step_id, actor=actor, now=now(), reason=reason, answers=answers)
+    return _done(id, _("Saken gikk videre uten «%(step)s».", step=name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skippable:
+    """An open step and the outcomes it offers, if its outcome decides the way on."""
+
+    step: Step
+    outcomes: tuple[Option, ...]
+    silent: str
+
+
+def _skippable(session: Session, instance: ProcessInstance) -> list[Skippable]:
+    query = select(Step).where(Step.instance_id == instance.id, Step.state == "open").order_by(Step.due_date, Step.id)
+    by_step: dict[int, list[UserTask]] = {}
+    for task in _waiting(instance, session):
+        by_step.setdefault(task.step_id, []).append(task)
+    return [_offered(session, instance, step, by_step.get(step.id, [])) for step in session.scalars(query)]
+
+
+def _offered(session: Session, instance: ProcessInstance, step: Step, tasks: Sequence[UserTask]) -> Skippable:
+    outcomes: tuple[Option, ...] = ()
+    # Of a step that asks several, no single answer decides the way.
+    if len(tasks) == 1 and tasks[0].item is None and step.total == 1:
+        form, inputs = task_forms.form_of(session, instance, tasks[0])
+        nodes = field_nodes(form.nodes({}, inputs))
+        outcomes = next((tuple(n.options) for n in nodes if n.field.key == OUTCOME and n.field.type == "radio"), ())
+    return Skippable(step=step, outcomes=outcomes, silent=case_status.names(tasks))
+
+
+def _outcome(chosen: Skippable, problems: list[Problem]) -> dict[str, Any]:
+    if not chosen.outcomes:
+        return {}
+    name = f"outcome-{chosen.step.token}"
+    given = request.form.get(name)
+    value = next((option.value for option in chosen.outcomes if str(option.value) == given), None)
+    if value is None:
+        problems.append(Problem(field=name, message=_("Velg utfallet for «%(step)s».", step=chosen.step.name)))
+        return {}
+    return {OUTCOME: value}
+
+
+def cancel(id: str) -> ResponseReturnValue:
+    """End the case for good."""
+    instance = _own(db(), person(), id)
+    if request.method == "GET":
+        return _page("cancel.html", instance, tasks=_waiting(instance))
+    problems: list[Problem] = []
+    reason = _reason(problems, _("Skriv hvorfor saken avsluttes. Begrunnelsen står i historikken."))
+    if request.form.get("sure") != "ja":
+        problems.append(Problem(field="sure", message=_("Kryss av for at saken skal avsluttes for godt.")))
+    if problems:
+        return _page("cancel.html", instance, problems, tasks=_waiting(instance))
+    with acting() as (session, actor):
+        held = _locked(session, actor, id)
+        process_instances.cancel(session, held, now=now(), actor_id=actor.id, reason=reason)
+    return _done(id, _("Saken er avsluttet. Ingen får flere e-poster om den."))
+
+
+def dates(id: str) -> ResponseReturnValue:
+    """Move the dates that others hang on; every derived date follows."""
+    instance = _own(db(), person(), id)
+    bound = case_views.dates_of(db(), instance)
+    if request.method == "GET":
+        return _page("dates.html", instance, bound=bound)
+    problems: list[Problem] = []
+    moved = _moved(bound, problems)
+    reason = _reason(problems, _("Skriv hvorfor datoen endres. Begrunnelsen står i historikken."))
+    if not moved and not problems:
+        problems.append(Problem(field=f"fact-{bound[0].fact}" if bound else "reason", message=_("Ingen dato er endret.")))
+    if problems:
+        return _page("dates.html", instance, problems, bound=bound)
+    with acting() as (session, actor):
+        held = _locked(session, actor, id)
+        process_instances.set_facts(session, held, moved, now=now(), actor_id=actor.id, reason=reason)
+    return _done(id, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
+
+
+def _moved(bound: Sequence[case_views.Bound], problems: list[Problem]) -> dict[str, date]:
+    moved: dict[str, date] = {}
+    for fact in bound:
+        day = _date(problems, f"fact-{fact.fact}", _("Skriv datoen for «%(name)s».", name=fact.name))
+        if day is not None and day != fact.day:
+            moved[fact.fact] = day
+            if day < today():
+                text = _("«%(name)s» kan ikke flyttes til en dag som har vært.", name=fact.name)
+                problems.append(Problem(field=f"fact-{fact.fact}", message=text))
+    return moved
+
+
+def retry(id: str, incident_id: str) -> ResponseReturnValue:
+    """Run what failed again."""
+    with acting() as (session, actor):
+        instance = process_instances.locked(session, _own(session, actor, id).id)
+        incident = session.scalar(
+            select(Incident).where(Incident.public_id == incident_id, Incident.instance_id == instance.id)
+        )
+        if incident is None:
+            raise NotFound(_("Saken har ingen slik feil."))
+        process_instances.retry(session, instance, incident, now=now(), actor_id=actor.id)
+        session.flush()  # an element that failed again has a new incident
+        left = process_instances.open_incidents(session, instance)
+    if left:
+        flash(_("Det feilet igjen. Meld fra til den som drifter Avtaleflyt."), "danger")
+        return redirect(url_for("cases.show", id=id), 303)
+    return _done(id, _("Det gikk bra denne gangen. Saken går videre."))
+
+
+_ROUTES: Mapping[str, Callable[..., ResponseReturnValue]] = {
+    "minn": remind,
+    "mer-tid/<task_id>": extend,
+    "gi-videre/<task_id>": reassign,
+    "rett/<task_id>": correct,
+    "svar-pa-vegne-av": on_behalf,
+    "hopp-over": skip,
+    "avslutt": cancel,
+    "datoer": dates,
+}
