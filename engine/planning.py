@@ -318,11 +318,14 @@ def reason(source: str | None, specification: Specification, call_path: str) -> 
 
 
 def _explain(node: ast.expr, specification: Specification, call_path: str) -> Reason:
+    if isinstance(node, ast.IfExp):
+        # What holds on the main path is the last branch.
+        return _explain(node.orelse, specification, call_path)
     if isinstance(node, ast.Name):
         return Reason(rule="fact", base=root_name(specification, call_path, node.id))
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
         return Reason(rule="expression")
-    if node.func.id == "first_given":
+    if node.func.id in ("first_given", "date"):
         return _explain(node.args[-1], specification, call_path)
     inner = _explain(node.args[0], specification, call_path)
     base = inner.base if inner.rule == "fact" else None

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ScalarSelect, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engine import deployments, history, identity, jobs, steps
@@ -49,13 +50,8 @@ def start(
 
     A repeated start with the same `idempotency_key` answers the case that the first one started. Raises InvalidInput.
     """
-    if idempotency_key is not None:
-        query = select(ProcessInstance).where(
-            ProcessInstance.community_id == definition.community_id,
-            ProcessInstance.idempotency_key == idempotency_key,
-        )
-        if (existing := session.scalar(query)) is not None:
-            return existing
+    if (existing := _started_before(session, definition, idempotency_key)) is not None:
+        return existing
     instance = ProcessInstance(
         community_id=definition.community_id, definition_id=definition.id, title=title, started_at=now,
         started_by_id=actor.id if actor else None, owner_id=owner.id if owner else None,
@@ -67,8 +63,15 @@ def start(
     instance.roles = _bind_roles(session, instance, lanes, roles or {})
     instance.rounds, instance.open_incidents, instance.history_length, instance.revision = {}, 0, 0, 1
     instance.history_hash = ""
-    session.add(instance)
-    session.flush()  # rows below need its id
+    try:
+        with session.begin_nested():
+            session.add(instance)
+            session.flush()  # rows below need its id
+    except IntegrityError:
+        # The same start was sent twice at once: the one that was first to commit is the case.
+        if (existing := _started_before(session, definition, idempotency_key)) is None:
+            raise
+        return existing
     history.record(
         session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
         version=definition.version, facts=instance.facts, roles=instance.roles,
@@ -82,6 +85,19 @@ def start(
     )
     _run(session, instance, now=now, act=None)
     return instance
+
+
+def _started_before(
+    session: Session, definition: ProcessDefinition, idempotency_key: str | None
+) -> ProcessInstance | None:
+    if idempotency_key is None:
+        return None
+    return session.scalar(
+        select(ProcessInstance).where(
+            ProcessInstance.community_id == definition.community_id,
+            ProcessInstance.idempotency_key == idempotency_key,
+        )
+    )
 
 
 def _bind_roles(
@@ -146,7 +162,7 @@ def wake(session: Session, instance_id: int, *, now: datetime) -> bool:
     instance = locked(session, instance_id)
     if instance.state != "active" or instance.wake_at is None or instance.wake_at > now:
         return False
-    run(session, instance, now=now, act=None)
+    run(session, instance, now=now, act=lambda execution: steps.close_late_rows(session, instance, execution, now=now))
     return True
 
 
@@ -336,7 +352,8 @@ def _save(session: Session, instance: ProcessInstance, execution: Execution, now
         history.record(session, instance, "completed", now=now)
         _finish(instance, "completed", now)
     else:
-        instance.wake_at = execution.next_wake()
+        moments = (execution.next_wake(), steps.next_row_closing(session, instance, execution))
+        instance.wake_at = min((moment for moment in moments if moment is not None), default=None)
         instance.state_document = execution.save()
     touch(session, instance, now=now)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -86,6 +86,40 @@ def set_deadlines(execution: Execution, steps: Iterable[Step]) -> None:
         if step.closes:
             moment = execution.calendar.end_of_day(step.due_date) if step.due_date else None
             execution.set_deadline(step.token, moment)
+
+
+# --- rows that close before their step ---------------------------------------------------------------------------------
+
+
+def next_row_closing(session: Session, instance: ProcessInstance, execution: Execution) -> datetime | None:
+    """When the next row closes whose step stays open for others who got more time."""
+    if not any(w.element.closes and w.element.multi_instance for w in execution.waiting()):
+        return None
+    query = (
+        select(func.min(UserTask.due_date))
+        .join(Step, Step.id == UserTask.step_id)
+        .where(
+            UserTask.instance_id == instance.id, UserTask.state.in_(OPEN_TASK), Step.state == "open", Step.closes,
+            UserTask.due_date < Step.due_date,
+        )
+    )  # fmt: skip
+    first = session.scalar(query)
+    return execution.calendar.end_of_day(first) if first is not None else None
+
+
+def close_late_rows(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:
+    """In a step that closes, each row closes at its own due date, and the step with its last row."""
+    today = execution.calendar.local_date(now)
+    for step in open_steps(session, instance).values():
+        if not step.closes or step.total == 1 or step.due_date is None or step.due_date < today:
+            continue  # its own timer closes it
+        rows = open_tasks(session, step)
+        late = [row for row in rows if row.due_date is not None and row.due_date < today]
+        for row in late:
+            row.state, row.revision = "closed", row.revision + 1
+            history.record(session, instance, "task-closed", now=now, task_id=row.id, step=step.id, item=row.item)
+        if len(late) == len(rows):
+            execution.set_deadline(step.token, now)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -292,9 +326,12 @@ def allow(
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
-def is_fulfilled(step: Step, element: UserTaskElement) -> bool:
-    """Have enough answered? The completion condition sees BPMN's counters."""
+def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: UserTask) -> bool:
+    """Have enough answered, with `last`? The completion condition sees BPMN's counters."""
     if step.completed >= step.total:
+        return True
+    # Only a row that got more time can be left alone by rows that closed.
+    if step.closes and last.due_by_hand and not open_tasks(session, step):
         return True
     marker = element.multi_instance
     if marker is None or marker.completion_condition is None:

@@ -327,7 +327,7 @@ def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object
     step.completed += 1
     _set_facts(session, held, form, inputs, now)
     element = deployments.element(session, instance, step)
-    if not steps.is_fulfilled(step, element):
+    if not steps.is_fulfilled(session, step, element, task):
         if element.multi_instance is not None and element.multi_instance.sequential:
             steps.open_next(session, step)
         process_instances.touch(session, instance, now=now)

@@ -25,16 +25,16 @@ def _config() -> Config:
     return config
 
 
-def migrate(database: Database, to: str = "head") -> str:
-    """Bring the schema to the newest version, or to another; answers that version. Running it again changes nothing.
+def migrate(database: Database) -> str:
+    """Bring the schema to the newest version; answers that version. Running it again changes nothing.
 
     Any number of processes may do this at once: one migrates, the others wait and find nothing to do.
     """
     config = _config()
     with _alone(database) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, to)
-        return _version(connection) or ""
+        command.upgrade(config, "head")
+    return newest()
 
 
 def newest() -> str:
@@ -66,7 +66,9 @@ def _alone(database: Database) -> Iterator[Connection]:
             yield connection
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
             if broken is not None:
-                raise RuntimeError(f"The migration left a row of {broken[0]} that points at nothing. Nothing was changed.")
+                raise RuntimeError(
+                    f"The migration left a row of {broken[0]} that points at nothing. Nothing was changed."
+                )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The plan of a case in the reader's words: every step with its date and why, and the mails it will send."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
@@ -112,7 +113,7 @@ def plan_for(session: Session, community: Community, prepared: Prepared, *, now:
     return CasePlan(steps=steps, mails=postbox.mails, warnings=(*_tight(rehearsal), *stopped))
 
 
-def _step(step: PlannedStep, facts: dict[str, date], calendar: Calendar, today: date) -> Step:
+def _step(step: PlannedStep, facts: Mapping[str, date], calendar: Calendar, today: date) -> Step:
     return Step(
         element=step.element, call_path=step.call_path, name=step.name, round=step.round, role=step.role,
         performers=step.performers, total=step.total, opens=step.opens, due=step.due, working_days=step.working_days,
@@ -121,7 +122,7 @@ def _step(step: PlannedStep, facts: dict[str, date], calendar: Calendar, today: 
     )  # fmt: skip
 
 
-def reason_words(reason: Reason, facts: dict[str, date], due: date | None, today: date) -> str:
+def reason_words(reason: Reason, facts: Mapping[str, date], due: date | None, today: date) -> str:
     """The reason as a user would say it."""
     if due is None:
         return "Settes når datoen er kjent"
@@ -140,18 +141,23 @@ def reason_words(reason: Reason, facts: dict[str, date], due: date | None, today
     return "Regnet ut i modellen"
 
 
-def _base_words(reason: Reason, facts: dict[str, date], today: date) -> str:
+def _base_words(reason: Reason, facts: Mapping[str, date], today: date) -> str:
     if reason.base is None:
         if reason.inner is not None and reason.inner.rule == "last_working_day":
-            return f"siste virkedag i måneden {_months(reason.inner.months)}{_BODIES.get(reason.inner.base or '')}"
+            return f"siste virkedag i {_month(reason.inner, facts)}"
         return _named(reason.inner.base, facts, today) if reason.inner else "møtet"
     return _named(reason.base, facts, today)
 
 
-def _named(base: str | None, facts: dict[str, date], today: date) -> str:
+def _named(base: str | None, facts: Mapping[str, date], today: date) -> str:
     word = _BODIES.get(base or "", base or "møtet")
     day = facts.get(base or "")
     return f"{word} {dag(day, None, today=today)}" if day else word
+
+
+def _month(reason: Reason, facts: Mapping[str, date]) -> str:
+    day = facts.get(reason.base or "")
+    return MONTHS[(day.month - 1 - reason.months) % 12] if day else "måneden"
 
 
 def _months(n: int) -> str:

@@ -251,6 +251,8 @@ def upgrade() -> None:
         sa.Column("pins", sa.JSON(), nullable=False),
         sa.Column("state_document", sa.LargeBinary(), nullable=True),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("open_incidents", sa.Integer(), nullable=False),
+        sa.Column("rounds", sa.JSON(), nullable=False),
         sa.Column("idempotency_key", sa.String(length=80), nullable=True),
         sa.Column("history_length", sa.Integer(), nullable=False),
         sa.Column("history_hash", sa.String(length=64), nullable=False),

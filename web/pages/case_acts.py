@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from engine import history, identity, process_instances, task_forms, user_tasks
-from engine.errors import NotFound
+from engine.errors import NotFound, Stale
 from engine.form_definitions import Option
 from engine.form_nodes import field_nodes
 from engine.identity import Person
@@ -24,7 +24,7 @@ from engine.model import Incident, ProcessInstance, Step, User, UserTask
 from notifications import reconciling
 from web import forms
 from web.context import acting, db, now, person, services, today
-from web.pages import case_history, case_status, case_views
+from web.pages import case_history, case_status, case_views, task_documents
 
 #: Longest reason that is kept.
 MAX_REASON = 2000
@@ -132,11 +132,13 @@ def remind(id: str) -> ResponseReturnValue:
         instance = process_instances.locked(session, _own(session, actor, id).id)
         process_instances.require_active(instance)
         tasks = [t for t in _waiting(instance, session) if t.public_id in wanted]
+        user = session.get_one(User, actor.id)
         sent = reconciling.remind_now(
-            session, instance, tasks, now=now(), actor=session.get_one(User, actor.id), settings=services().notifications
+            session, instance, tasks, now=now(), actor=user, settings=services().notifications
         )
         if sent:
-            history.record(session, instance, "reminded", now=now(), actor_id=actor.id, mails=sent, tasks=[t.id for t in tasks])
+            ids = [task.id for task in tasks]
+            history.record(session, instance, "reminded", now=now(), actor_id=user.id, mails=sent, tasks=ids)
     if not sent:
         flash(_("Ingen påminnelse er sendt: de som mangler, er påminnet den siste timen."), "info")
         return redirect(url_for("cases.show", id=id), 303)
@@ -201,8 +203,8 @@ def reassign(id: str, task_id: str) -> ResponseReturnValue:
 
 def _people(session: Session, instance: ProcessInstance, task: UserTask) -> list[User]:
     """Who may get the task, the members of its group first."""
-    query = select(User).where(User.community_id == instance.community_id, User.active, User.id != (task.assignee_id or 0))
-    everyone = list(session.scalars(query.order_by(User.name)))
+    query = select(User).where(User.community_id == instance.community_id, User.active)
+    everyone = list(session.scalars(query.where(User.id != (task.assignee_id or 0)).order_by(User.name)))
     group = task.candidate_group_id
     near = {u.id for u in identity.members(session, group)} if group else set()
     return sorted(everyone, key=lambda user: user.id not in near)
@@ -215,6 +217,7 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
     if task.state != "completed":
         raise NotFound(_("Bare et svar som er gitt, kan rettes."))
     form, inputs = task_forms.form_of(db(), instance, task)
+    inputs = {**inputs, "files": task_documents.names(db(), [task.id])[task.id]}
     if request.method == "GET":
         view = forms.layout(form, task.answers or {}, inputs)
         return _page("correct.html", instance, task=task, form=view)
@@ -228,8 +231,10 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
     if problems or errors:
         return _page("correct.html", instance, problems, task=task, form=forms.layout(form, answers, inputs, errors))
     with acting() as (session, actor):
-        held = _held(session, actor, id, task_id, "completed")
-        user_tasks.correct(session, held.id, answers, actor=actor, now=now(), reason=reason)
+        held = user_tasks.hold(session, _task(session, _own(session, actor, id), task_id).id)
+        if _revision() not in (None, held.task.revision):
+            raise Stale(_("Svaret er endret siden du åpnet siden. Se på det på nytt."))
+        user_tasks.correct(session, held.task.id, answers, actor=actor, now=now(), reason=reason)
     flash(_("Svaret er rettet."), "success")
     return redirect(url_for("cases.answer", id=id, task_id=task_id), 303)
 
@@ -330,7 +335,8 @@ def dates(id: str) -> ResponseReturnValue:
     moved = _moved(bound, problems)
     reason = _reason(problems, _("Skriv hvorfor datoen endres. Begrunnelsen står i historikken."))
     if not moved and not problems:
-        problems.append(Problem(field=f"fact-{bound[0].fact}" if bound else "reason", message=_("Ingen dato er endret.")))
+        field = f"fact-{bound[0].fact}" if bound else "reason"
+        problems.append(Problem(field=field, message=_("Ingen dato er endret.")))
     if problems:
         return _page("dates.html", instance, problems, bound=bound)
     with acting() as (session, actor):

@@ -71,12 +71,13 @@ def entries(
 def _shown(event: HistoryEvent, *, released: bool) -> _Shown:
     data = event.data if released else {name: value for name, value in event.data.items() if name != "outcome"}
     return _Shown(
-        kind=event.kind, actor_id=event.actor_id, on_behalf_of_id=event.on_behalf_of_id, task_id=event.task_id, data=data
-    )
+        kind=event.kind, actor_id=event.actor_id, on_behalf_of_id=event.on_behalf_of_id, task_id=event.task_id,
+        data=data,
+    )  # fmt: skip
 
 
 def _note(event: HistoryEvent, *, owner: bool, concerned: bool) -> str:
-    """What an approver asks to have changed stays between the two; other reasons are for the owner and those concerned."""
+    """What an approver wants changed stays between the two; other reasons are for the owner and those concerned."""
     if event.kind == "sent-back":
         return event.note or "" if concerned else ""
     return event.note or "" if owner or concerned or event.kind in _OPEN_NOTES else ""

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Case
@@ -63,18 +64,19 @@ def cases(
     return CaseList(rows=tuple(rows[i] for i in ids), total=total, page=page, pages=pages)
 
 
-def _chosen(person: Person, wanted: str) -> Select[tuple[int]]:
+def _chosen(person: Person, wanted: str) -> Select[int]:
     running = ProcessInstance.state.in_(_RUNNING)
     query = select(ProcessInstance.id).where(identity.visible_instances(person))
     query = query.where(~running if wanted == "avsluttede" else running)
     if wanted == "mine":
-        waits = select(UserTask.id).where(UserTask.instance_id == ProcessInstance.id, user_tasks.waits_for(person)).exists()
+        theirs = (UserTask.instance_id == ProcessInstance.id) & user_tasks.waits_for(person)
+        waits = select(UserTask.id).where(theirs).exists()
         own = (ProcessInstance.owner_id == person.id) | ProcessInstance.owner_group_id.in_(person.group_ids)
         query = query.where(or_(own, waits))
     return query
 
 
-def _order(wanted: str, sorting: str) -> tuple[object, ...]:
+def _order(wanted: str, sorting: str) -> tuple[ColumnElement[Any], ...]:
     if sorting == "navn":
         return (func.lower(ProcessInstance.title),)
     if wanted == "avsluttede":
@@ -96,7 +98,8 @@ def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, C
     columns = columns.outerjoin(Case, Case.instance_id == ProcessInstance.id).where(ProcessInstance.id.in_(ids))
     found = session.execute(columns.options(defer(ProcessInstance.state_document), defer(ProcessInstance.data))).all()
     steps, tasks = _waiting(session, ids)
-    standing = set(session.scalars(select(Incident.instance_id).where(Incident.instance_id.in_(ids), Incident.resolved_at.is_(None))))
+    stands = Incident.instance_id.in_(ids) & Incident.resolved_at.is_(None)
+    standing = set(session.scalars(select(Incident.instance_id).where(stands)))
     result: dict[int, CaseRow] = {}
     for instance, process, number in found:
         has_ball = ball(steps.get(instance.id, []), tasks, instance, words)
@@ -112,9 +115,10 @@ def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]
     for step in session.scalars(select(Step).where(Step.instance_id.in_(ids), Step.state == "open")):
         steps.setdefault(step.instance_id, []).append(step)
     people = (joinedload(UserTask.assignee), joinedload(UserTask.candidate_group))
-    query = select(UserTask).where(UserTask.instance_id.in_(ids), UserTask.state.in_(user_tasks.OPEN)).order_by(UserTask.position)
+    query = select(UserTask).where(UserTask.instance_id.in_(ids), UserTask.state.in_(user_tasks.OPEN))
+    query = query.options(*people, defer(UserTask.answers), defer(UserTask.draft)).order_by(UserTask.position)
     tasks: dict[int, list[UserTask]] = {}
-    for task in session.scalars(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))):
+    for task in session.scalars(query):
         tasks.setdefault(task.step_id, []).append(task)
     return steps, tasks
 

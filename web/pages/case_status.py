@@ -1,4 +1,4 @@
-"""Where a task stands, in words: status, who has it, and which names a sentence says. Pure; shared by the pages about cases."""
+"""Where a task stands, in words: its status, who has it, and which names a sentence says."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -21,7 +21,10 @@ from web.timeline import Drawing, Meeting, Row, Span, draw
 MAX_ROWS = 12
 #: Letters that a row's name has room for.
 _NAME = 29
-_SHORT_MONTHS = ("jan.", "feb.", "mars", "april", "mai", "juni", "juli", "august", "september", "oktober", "november", "desember")
+_MONTHS = (
+    "jan.", "feb.", "mars", "april", "mai", "juni",
+    "juli", "august", "september", "oktober", "november", "desember",
+)  # fmt: skip
 
 Place = tuple[str, str]
 
@@ -82,7 +85,8 @@ _plans = _Plans(200)
 
 def plan_of(session: Session, instance: ProcessInstance) -> tuple[PlannedStep, ...]:
     """The case rehearsed from its start with the dates it has now; empty where it can't be rehearsed."""
-    key = json.dumps([instance.id, instance.facts, instance.pins, instance.roles, instance.definition_id], sort_keys=True)
+    what = [instance.id, instance.definition_id, instance.facts, instance.pins, instance.roles]
+    key = json.dumps(what, sort_keys=True)
     held = _plans.get(key)
     if held is None:
         held = _rehearse(session, instance)
@@ -218,12 +222,8 @@ def _length(a: Row, b: Row) -> int:
 
 def _joined(a: tuple[Row, int], b: tuple[Row, int]) -> tuple[Row, int]:
     first, second = a[0], b[0]
-    return (
-        replace(
-            first, planned=_span(first.planned, second.planned), actual=_span(first.actual, second.actual), note=second.note
-        ),
-        a[1] + b[1],
-    )
+    planned, actual = _span(first.planned, second.planned), _span(first.actual, second.actual)
+    return replace(first, planned=planned, actual=actual, note=second.note), a[1] + b[1]
 
 
 def _span(a: Span | None, b: Span | None) -> Span | None:
@@ -252,7 +252,7 @@ def view(
     marks = [Meeting(label=f"{name} {words.dag(day)}", day=day) for name, day in meetings.items()]
     drawing = draw(
         _grouped(rows), marks, today,
-        month=lambda d: _SHORT_MONTHS[d.month - 1],
+        month=lambda d: _MONTHS[d.month - 1],
         today_label=_("I dag, %(day)s", day=words.dag(today)),
     )  # fmt: skip
     return TimelineView(

@@ -185,7 +185,7 @@ def case_view(
         next_mails=tuple(planned[:2]),
         last_mails=tuple(row for row in sent if row.status.icon != "pause")[:1],
         mail_counts=delivery_views.counts(mails),
-        next_reminder=min((m.planned_at for m in mails if m.state == "planned" and m.rule.startswith("reminder")), default=None),
+        next_reminder=delivery_views.next_reminder(mails),
         history=tuple(_history(session, instance, rows, person, words)),
         diagrams=tuple(_diagrams(session, instance, rows)),
         facts=_facts(session, instance, about, dates),
@@ -252,10 +252,10 @@ def ball(
     about = _("Steg: %(step)s", step=step.name)
     if others:
         about += _(", og ett steg til pågår") if others == 1 else _(", og %(count)s steg til pågår", count=others)
-    several = step.total > 1
+    done, total = (step.completed, step.total) if step.total > 1 else (0, 0)
     return Ball(
         who=case_status.names(waiting), about=about, due=due, due_note=_due_note(due, step, words),
-        overdue=due is not None and due < words.today, done=step.completed if several else 0, total=step.total if several else 0,
+        overdue=due is not None and due < words.today, done=done, total=total,
     )  # fmt: skip
 
 
@@ -319,7 +319,8 @@ def _facts(
     columns = select(ProcessDefinition.name, ProcessDefinition.version)
     definition = session.execute(columns.where(ProcessDefinition.id == instance.definition_id)).one()
     people = _people(session, instance)
-    groups = {group.key: group for group in session.scalars(select(Group).where(Group.community_id == instance.community_id))}
+    rows = session.scalars(select(Group).where(Group.community_id == instance.community_id))
+    groups = {group.key: group for group in rows}
     owner_group = next((group.name for group in groups.values() if group.id == instance.owner_group_id), "")
     lanes = deployments.compiled(session, instance).roles
     return CaseFacts(

@@ -11,7 +11,7 @@ from engine import identity, task_forms
 from engine.errors import NotFound
 from engine.model import ProcessDefinition, ProcessInstance, UserTask
 from web.context import calendar, db, person, today
-from web.pages import case_acts, case_history, case_list, case_views
+from web.pages import case_acts, case_history, case_list, case_views, task_documents
 from web.pages.case_status import formatter
 
 pages = Blueprint("cases", __name__)
@@ -65,7 +65,8 @@ def answer(id: str, task_id: str) -> ResponseReturnValue:
     if task is None or not identity.may_read_answers(person(), task, instance, task.step.state == "open"):
         raise NotFound(_("Svaret finnes ikke, eller det er ikke åpnet for deg ennå."))
     form, inputs = task_forms.form_of(db(), instance, task)
-    given = form.summary(task.answers or {}, inputs)
+    files = task_documents.names(db(), [task.id])[task.id]
+    given = form.summary(task.answers or {}, {**inputs, "files": files})
     owns = identity.owns(person(), instance)
     return render_template("cases/answer.html", instance=instance, task=task, given=given, owns=owns)
 

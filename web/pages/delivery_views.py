@@ -135,6 +135,12 @@ def bounced_tasks(mails: Iterable[Mail]) -> set[int]:
     return {mail.task_id for mail in bounced(mails) if mail.task_id is not None}
 
 
+def next_reminder(mails: Iterable[Mail]) -> datetime | None:
+    """When the silent are next reminded without anybody asking for it."""
+    planned = (mail.planned_at for mail in mails if mail.state == "planned" and kind(mail.rule) == "reminder")
+    return min(planned, default=None)
+
+
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,8 @@ def _opened(event: Event, names: Names) -> str:
     step, total = _step(event, names), int(event.data.get("total") or 1)
     again = int(event.data.get("round") or 1) > 1
     if total > 1:
-        text = _("«%(step)s» åpnet for %(count)s %(asked)s.", step=step.name, count=tallord(total), asked=step.asked or _("svar"))
+        asked = step.asked or _("svar")
+        text = _("«%(step)s» åpnet for %(count)s %(asked)s.", step=step.name, count=tallord(total), asked=asked)
     elif again:
         text = _("«%(step)s» åpnet på nytt.", step=step.name)
     else:
@@ -289,7 +290,8 @@ def _reminded(event: Event, names: Names) -> str:
 
 def _address(event: Event, names: Names) -> str:
     key = str(event.data.get("user") or "")
-    return _("%(who)s rettet e-postadressen til %(name)s.", who=_who(event, names), name=names.people_by_key.get(key, key))
+    name = names.people_by_key.get(key, key)
+    return _("%(who)s rettet e-postadressen til %(name)s.", who=_who(event, names), name=name)
 
 
 def _about(event: Event, names: Names) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a person has chosen so far on the way to a start: a signed cookie of its own, so that Back and errors lose nothing."""
+"""What a person has chosen on the way to a start: a signed cookie, so that Back and errors lose nothing."""
 
 import secrets
 from dataclasses import asdict, dataclass, field, replace
@@ -8,11 +8,14 @@ from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from agreements.starting import StartRequest
+from engine.errors import InvalidInput
 from web.context import person, services
 
 COOKIE, PATH = "avtaleflyt_start", "/saker/start"
 #: Browsers keep 4096 bytes of a cookie with its name and attributes; a larger one is silently dropped.
 MAX_BYTES = 3_900
+#: What the meetings, the people and the reason take at most.
+RESERVE_BYTES = 900
 MAX_AGE_SECONDS = 12 * 3600
 
 
@@ -52,8 +55,8 @@ class StartState:
         return StartState(process=process, agreement=agreement)
 
 
-class TooLarge(Exception):
-    """There is more text than the cookie can hold."""
+class TooLarge(InvalidInput):
+    """Teksten er for lang til sammen. Kort den ned; mer kan legges til når saken er startet."""
 
 
 def _serializer() -> URLSafeSerializer:
@@ -69,10 +72,10 @@ def read() -> StartState | None:
         return None
 
 
-def write(response: Response, state: StartState) -> Response:
-    """Keep the choices. Raises TooLarge."""
+def write(response: Response, state: StartState, *, reserve: int = 0) -> Response:
+    """Keep the choices, with `reserve` bytes to spare for later ones. Raises TooLarge."""
     text = str(_serializer().dumps([person().key, asdict(state)]))
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_BYTES - reserve:
         raise TooLarge
     response.set_cookie(
         COOKIE,

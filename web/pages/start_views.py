@@ -1,4 +1,4 @@
-"""What the pages of a start show: meetings to choose among, people to ask, and the plan in groups."""
+"""What the first pages of a start show: processes, meetings to choose among, and people to ask."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,19 +13,18 @@ from agreements import bodies, parties, start_needs
 from agreements.dates import MONTHS
 from agreements.model import EVERY_PROCESS, Body, Meeting, StartDefault
 from agreements.start_needs import BODY_NAME, Needs
-from agreements.starting import Prepared, StartWarning, chosen_meetings
+from agreements.starting import chosen_meetings
 from engine import deployments
 from engine.calendar import Calendar
 from engine.errors import EngineError
+from engine.form_answers import NBSP
 from engine.identity import Person
 from engine.model import Community, Group, Membership, ProcessDefinition, User
-from web.formatting import NBSP, dag, dato, liste, tallord
+from web.formatting import dato
 from web.pages.start_state import StartState
-from web.plans import CasePlan, Step
 
 OTHER, NONE = "annen", "ingen"
 _DATES = re.compile(rf"(\d{{1,2}}\.) ({'|'.join(MONTHS)})")
-_SENTENCES = re.compile(r"(?<=\.) (?=[A-ZÆØÅ«])")
 
 
 def nbsp(text: str) -> str:
@@ -47,8 +46,9 @@ class ProcessChoice:
 
 
 def processes(session: Session, person: Person) -> list[ProcessChoice]:
-    """What the person may start, with what each is for."""
-    return [_process(session, definition) for definition in start_needs.startable(session, person)]
+    """What the person may start, with what each is for: revisions of agreements first."""
+    found = [_process(session, definition) for definition in start_needs.startable(session, person)]
+    return sorted(found, key=lambda choice: choice.about)
 
 
 def _process(session: Session, definition: ProcessDefinition) -> ProcessChoice:
@@ -107,9 +107,7 @@ def facts(
     every = bodies.all_of(session, community)
     query = select(Meeting).where(Meeting.community_id == community.id, Meeting.date >= today).order_by(Meeting.date)
     coming = list(session.scalars(query.options(selectinload(Meeting.body))))
-    return [
-        _fact(fact.name, fact.required, every, coming, chosen, calendar, today) for fact in needed.facts
-    ]
+    return [_fact(fact.name, fact.required, every, coming, chosen, calendar, today) for fact in needed.facts]
 
 
 def _fact(
@@ -227,16 +225,21 @@ class People:
 
 def people(session: Session, community: Community, needed: Needs, state: StartState) -> People:
     """Who can be asked, with the usual ones chosen until somebody chooses otherwise."""
-    groups = session.execute(select(Group.key, Group.name).where(Group.community_id == community.id).order_by(Group.name)).all()
+    groups = session.execute(
+        select(Group.key, Group.name).where(Group.community_id == community.id).order_by(Group.name)
+    ).all()
     asked = select(Membership.user_id)
     users = session.execute(
-        select(User.key, User.name).where(User.community_id == community.id, User.active, User.id.in_(asked)).order_by(User.name)
+        select(User.key, User.name)
+        .where(User.community_id == community.id, User.active, User.id.in_(asked))
+        .order_by(User.name)
     ).all()
     own = {row.key for row in groups}
     named = {row.name: row.key for row in groups}
     return People(
         roles=tuple(
-            RoleChoice(lane=lane, name=name, chosen=_bound(lane, state, own, named)) for lane, name in needed.roles.items()
+            RoleChoice(lane=lane, name=name, chosen=_bound(lane, state, own, named))
+            for lane, name in needed.roles.items()
         ),
         groups=tuple((f"group:{row.key}", row.name) for row in groups),
         users=tuple((f"user:{row.key}", row.name) for row in users),
@@ -285,127 +288,3 @@ def _lists(session: Session, community: Community, needed: Needs, state: StartSt
             chosen = state.bodies.get(name, getattr(usual, name) if usual else [])
             options = tuple((b.key, b.name, b.key in chosen) for b in every if b.group is not None)
             yield BodyList(name=name, legend=legend, description=description, options=options)
-
-
-# --- Planen -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """Something to take a stand on: what is odd, why, and the other dates one may take instead."""
-
-    name: str
-    heading: str
-    text: str
-    keep: str
-    others: tuple[tuple[str, str], ...]
-
-
-def decisions(warnings: Sequence[StartWarning], prepared: Prepared, today: date) -> list[Decision]:
-    """The warnings as choices; keeping comes first."""
-    return [_decision(number, w, prepared, today) for number, w in enumerate(warnings)]
-
-
-def _decision(number: int, warning: StartWarning, prepared: Prepared, today: date) -> Decision:
-    heading, *rest = _SENTENCES.split(nbsp(warning.message), maxsplit=1)
-    body = next((m.body.key for m in prepared.meetings if m.fact == warning.fact), "")
-    return Decision(
-        name=f"valg-{number}",
-        heading=heading.rstrip("."),
-        text=rest[0] if rest else "",
-        keep=_("Behold %(day)s", day=dato(warning.date, today=today)),
-        others=tuple(
-            (f"{warning.fact}={body}:{d.isoformat()}", _("Bytt til %(day)s", day=dato(d, today=today)))
-            for d in warning.alternatives
-        ),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A step of the plan as a row of its table."""
-
-    step: Step
-    who: str
-    notes: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Groups:
-    """The steps between the meetings; `undated` have no date yet."""
-
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
-    undated: tuple[str, ...]
-
-
-def table(plan: CasePlan, prepared: Prepared, today: date) -> Groups:
-    """Every step in the order of its date, under the meeting it leads to."""
-    dated = sorted((s for s in plan.steps if s.due), key=lambda s: (s.due or today, s.opens))
-    found: dict[str, list[Row]] = {}
-    count = len(prepared.data.get("parties", ()))
-    for step in dated:
-        found.setdefault(_group(step.due or today, prepared, today), []).append(
-            Row(step=step, who=who(step, count), notes=_notes(step, today))
-        )
-    return Groups(
-        groups=tuple((name, tuple(rows)) for name, rows in found.items()),
-        undated=tuple(dict.fromkeys(s.name for s in plan.steps if not s.due)),
-    )
-
-
-def _group(due: date, prepared: Prepared, today: date) -> str:
-    meetings = sorted(prepared.meetings, key=lambda m: m.date)
-    first = meetings[0].date if meetings else due
-    if due < date(first.year, 7, 1) and first >= date(first.year, 8, 1):
-        return _("Før sommeren")
-    for meeting in meetings:
-        if due <= meeting.date:
-            return _("Fram til %(body)s %(day)s", body=meeting.body.short_name, day=dag(meeting.date, today=today))
-    return _("Etter %(body)s", body=meetings[-1].body.short_name) if meetings else _("Alle steg")
-
-
-def _notes(step: Step, today: date) -> str:
-    opens = _("åpner %(day)s", day=dag(step.opens, today=today)) if step.opens > today else ""
-    return ", ".join(note for note in (opens, step.note) if note)
-
-
-def who(step: Step, parties: int) -> str:
-    """Who does a step: by name while they are few, else how many."""
-    if step.total > 1 and step.total == parties:
-        return _("%(count)s parter", count=tallord(parties, stor=True))
-    if len(step.performers) > 3:
-        return _("%(count)s mottakere", count=tallord(len(step.performers), stor=True))
-    return liste(step.performers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mails:
-    """The mails of a plan: how many at most, to how many, until when; and what goes out on each day."""
-
-    total: int
-    people: int
-    last: date | None
-    days: tuple[tuple[date, str, str], ...]
-
-
-def mails(plan: CasePlan, calendar: Calendar) -> Mails:
-    """The mails by day."""
-    days = [(calendar.local_date(mail.at), mail.subject, _recipients(mail.to)) for mail in plan.mails]
-    return Mails(
-        total=sum(len(mail.to) for mail in plan.mails),
-        people=len({name for mail in plan.mails for name in mail.to}),
-        last=max((day for day, _subject, _to in days), default=None),
-        days=tuple(days),
-    )
-
-
-def _recipients(names: Sequence[str]) -> str:
-    if len(names) <= 2:
-        return liste(names)
-    return _("%(count)s personer", count=tallord(len(names)))
-
-
-def parties_hear(plan: CasePlan, prepared: Prepared) -> date | None:
-    """The first day on which all the parties are asked something."""
-    count = len(prepared.data.get("parties", ()))
-    return min((s.opens for s in plan.steps if count > 1 and s.total == count), default=None)

@@ -19,7 +19,7 @@ from engine.forms import Answers, FieldError
 from engine.model import Community, ProcessDefinition, User
 from web import forms, plans
 from web.context import acting, calendar, community, db, now, person, today
-from web.pages import agreement_tree, start_state, start_views
+from web.pages import agreement_tree, start_plan, start_state, start_views
 from web.pages.start_state import StartState
 
 pages = Blueprint("starting", __name__, url_prefix=start_state.PATH)
@@ -105,10 +105,10 @@ def _write(definition: ProcessDefinition, state: StartState) -> ResponseReturnVa
     if errors:
         return _ask(definition, state, answers, tuple(errors))
     try:
-        return start_state.write(make_response(redirect(url_for("starting.when"), 303)), state)
-    except start_state.TooLarge:
-        text = _("Teksten er for lang til sammen. Kort ned spørsmålene; mer kan legges til når saken er startet.")
-        return _ask(definition, state, answers, (FieldError(key="", label="", message=text),))
+        forward = make_response(redirect(url_for("starting.when"), 303))
+        return start_state.write(forward, state, reserve=start_state.RESERVE_BYTES)
+    except start_state.TooLarge as error:
+        return _ask(definition, state, answers, (FieldError(key="", label="", message=error.message),))
 
 
 def _title_errors(needed: Needs, state: StartState) -> list[FieldError]:
@@ -203,7 +203,9 @@ def _ask_who(
 ) -> ResponseReturnValue:
     view = replace(start_views.people(db(), community(), needed, state), errors=errors or {})
     title = _title(definition, needed, state)
-    page = render_template("starting/who.html", view=view, state=state, title=title, definition=definition, active="saker")
+    page = render_template(
+        "starting/who.html", view=view, state=state, title=title, definition=definition, active="saker"
+    )
     return page, 422 if errors else 200
 
 
@@ -227,7 +229,7 @@ def plan() -> ResponseReturnValue:
 
 
 def _decide(state: StartState, prepared: Prepared) -> ResponseReturnValue:
-    state = replace(state, reason=request.form.get("begrunnelse", "").strip())
+    state = replace(state, reason=request.form.get("begrunnelse", "").strip()[:500])
     moved = [value for key, value in request.form.items() if key.startswith("valg-") and "=" in value]
     if moved:
         for value in moved:
@@ -248,8 +250,10 @@ def _decide(state: StartState, prepared: Prepared) -> ResponseReturnValue:
 def _start(wanted: StartRequest, reason: str) -> ResponseReturnValue:
     with acting() as (session, actor):
         user = session.get_one(User, actor.id)
-        instance = starting.start(session, session.get_one(Community, actor.community_id), wanted, actor=user, now=now(), confirmed=reason)
-        target = url_for("cases.show", public_id=instance.public_id)
+        instance = starting.start(
+            session, session.get_one(Community, actor.community_id), wanted, actor=user, now=now(), confirmed=reason
+        )
+        target = url_for("cases.show", id=instance.public_id)
     flash(_("Saken er startet. Den første oppgaven er sendt."), "success")
     return start_state.forget(make_response(redirect(target, 303)))
 
@@ -262,11 +266,11 @@ def _show_plan(state: StartState, prepared: Prepared, error: str = "") -> Respon
         prepared=prepared,
         plan=planned,
         first=first,
-        first_who=start_views.who(first, 0) if first else "",
-        decisions=start_views.decisions(prepared.warnings, prepared, today()),
-        table=start_views.table(planned, prepared, today()),
-        mails=start_views.mails(planned, calendar()),
-        parties_hear=start_views.parties_hear(planned, prepared),
+        first_who=start_plan.who(first, 0) if first else "",
+        decisions=start_plan.decisions(prepared.warnings, prepared, today()),
+        table=start_plan.table(planned, prepared, today()),
+        mails=start_plan.mails(planned, calendar()),
+        parties_hear=start_plan.parties_hear(planned, prepared),
         dates=_dates(prepared),
         reason=state.reason,
         error=error,

@@ -1,6 +1,7 @@
 """Files that belong to a case or to a task: kept, listed, handed out and taken away.
 
-A file is always handed out as an attachment. What a browser could run (HTML, SVG, XML, scripts) is kept without its type.
+A file is always handed out as an attachment. What a browser could run (HTML, SVG, XML, scripts) is kept as plain
+bytes.
 """
 
 import re
@@ -83,7 +84,8 @@ def safe_name(filename: str) -> str:
 def safe_type(content_type: str) -> str:
     """The type if a browser would only show it, else plain bytes."""
     plain = content_type.partition(";")[0].strip().lower()
-    return plain if _TYPE.fullmatch(plain) and _HARMLESS.fullmatch(plain) and "xml" not in plain.split("+") else PLAIN_TYPE
+    harmless = _TYPE.fullmatch(plain) and _HARMLESS.fullmatch(plain) and "xml" not in plain.split("+")
+    return plain if harmless else PLAIN_TYPE
 
 
 def add(
@@ -135,13 +137,14 @@ def remove(session: Session, person: Person, public_id: str, *, now: datetime) -
 def _removable(uploaded_by_id: int | None, person: Person, task: UserTask | None, *, owner: bool) -> bool:
     if task is None:
         return owner
-    return task.state in user_tasks.OPEN and uploaded_by_id == person.id
+    return task.state == "open" and uploaded_by_id == person.id
 
 
 def find(session: Session, person: Person, public_id: str) -> Document:
     """The file without its content, if they may read it. Raises NotFound either way, so that ids tell nothing.
 
-    A case's file is for all who see the case; a task's for those it concerns, and for others once its answer is released.
+    A case's file is for all who see the case; a task's for those it concerns, and for others once its answer is
+    released.
     """
     query = (
         select(Document)
@@ -165,9 +168,8 @@ def _may_read(session: Session, person: Person, document: Document) -> bool:
 def of_task(session: Session, person: Person, task: UserTask) -> list[Listed]:
     """The case's files and the task's own, oldest first; for someone who may read the task's answers."""
     query = (
-        select(
-            Document.public_id, Document.name, Document.size, Document.uploaded_at, Document.task_id, Document.uploaded_by_id
-        )
+        select(Document)
+        .options(defer(Document.content))
         .where(
             Document.instance_id == task.instance_id, or_(Document.task_id.is_(None), Document.task_id == task.id)
         )
@@ -176,7 +178,7 @@ def of_task(session: Session, person: Person, task: UserTask) -> list[Listed]:
     owner = identity.owns(person, task.instance)
     readable = identity.may_read_answers(person, task, task.instance, task.step.state == "open")
     found = []
-    for row in session.execute(query):
+    for row in session.scalars(query):
         if row.task_id is not None and not readable and row.uploaded_by_id != person.id:
             continue
         removable = _removable(row.uploaded_by_id, person, task if row.task_id else None, owner=owner)

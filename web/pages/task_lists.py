@@ -138,13 +138,14 @@ def _action(session: Session, task: UserTask, person: Person) -> str:
 
 def _row(task: UserTask, reader: Reader, action: str = "") -> Row:
     free = user_tasks.is_free(task) and task.candidate_group is not None
+    waits = task.state in user_tasks.OPEN
     return Row(
         public_id=task.public_id,
         revision=task.revision,
         title=task_words.title(task),
         about=_about(task, reader),
-        due=task.due_date,
-        overdue=task.state in user_tasks.OPEN and task_words.is_overdue(task, reader.today),
+        due=task.due_date if waits else None,
+        overdue=waits and task_words.is_overdue(task, reader.today),
         status=task_words.status(task, reader),
         group=task.candidate_group.name if free and task.candidate_group else "",
         action=action,

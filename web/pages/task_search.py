@@ -100,7 +100,10 @@ def _tasks(session: Session, person: Person, text: str) -> list[Hit]:
     )
     return [
         Hit(
-            address=f"/oppgaver/{task.public_id}", title=task_words.title(task), about=task.instance.title, day=task.due_date
+            address=f"/oppgaver/{task.public_id}",
+            title=task_words.title(task),
+            about=task.instance.title,
+            day=task.due_date,
         )
         for task in session.scalars(listed(query))
     ]

@@ -27,7 +27,7 @@ Mode = Literal["fill", "free", "approve", "behalf", "waiting", "ended"]
 
 #: Longer cases show their latest steps.
 _MAX_STEPS = 14
-_MEETINGS = (("au", "AU"), ("ssu", "SSU"), ("meeting", "Møtet"))
+_MEETINGS = (("au", "Møte i AU"), ("ssu", "Møte i SSU"), ("meeting", "Møte"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class Loaded:
     element: UserTaskElement
     form: Form
     inputs: Mapping[str, object]
+    #: The task's files: public id and name.
+    files: Mapping[str, str]
 
     @property
     def instance(self) -> ProcessInstance:
@@ -129,7 +131,7 @@ def load(session: Session, person: Person, public_id: str) -> Loaded:
     form, inputs = task_forms.form_of(session, task.instance, task)
     files = task_documents.names(session, [task.id])[task.id]
     element = deployments.element(session, task.instance, task.step)
-    return Loaded(task=task, element=element, form=form, inputs={**inputs, "files": files})
+    return Loaded(task=task, element=element, form=form, inputs={**inputs, "files": files}, files=files)
 
 
 def mode_of(task: UserTask, person: Person, *, correcting: bool = False, on_behalf: bool = False) -> Mode:
@@ -168,6 +170,7 @@ def page(
     if mode in ("fill", "behalf"):
         view = forms.layout(loaded.form, answers, loaded.inputs, written.problems if written else ())
     may_act = task.state in user_tasks.OPEN and task.instance.state == "active"
+    is_open = may_act and task.state == "open"
     return TaskPage(
         task=task,
         mode=mode,
@@ -187,9 +190,9 @@ def page(
         earlier=_earlier(session, task, person),
         people=people,
         owner=owner,
-        drafts=task.state == "open" and (fills or task.approver_id == person.id),
-        may_hand_over=may_act and task.state == "open" and (fills or owner),
-        may_release=may_act and task.state == "open" and task.assignee_id == person.id and task.candidate_group_id is not None,
+        drafts=is_open and (fills or task.approver_id == person.id),
+        may_hand_over=is_open and (fills or owner),
+        may_release=is_open and task.assignee_id == person.id and task.candidate_group_id is not None,
         may_upload=may_act and (fills or owner or task.approver_id == person.id),
         happened=task_words.what_happened(task, reader, people.get("completed_by", "")) if mode == "ended" else "",
     )
@@ -311,10 +314,7 @@ def _meetings(instance: ProcessInstance, reader: Reader) -> list[Mapping[str, st
         day = date.fromisoformat(instance.facts[fact]) if instance.facts.get(fact) else None
         if day is not None and day >= reader.today and instance.state == "active":
             ahead.setdefault(day, name)
-    return [
-        {"name": _("%(body)s møtes", body=name) if name.isupper() else name, "note": reader.words.dag(day), "state": "mote"}
-        for day, name in sorted(ahead.items())
-    ]
+    return [{"name": name, "note": reader.words.dag(day), "state": "mote"} for day, name in sorted(ahead.items())]
 
 
 # --- answers so far ---------------------------------------------------------------------------------------------------

@@ -162,13 +162,12 @@ def ingress(overdue: int, this_week: int, later: int, free: int) -> str:
     """The answer before the list: how many tasks are late and how many are due this week."""
     parts = []
     if overdue:
-        parts.append(_("%(count)s har gått over fristen.", count=antall(overdue, _("oppgave"), _("oppgaver"), stor=True)))
+        parts.append(_("%(count)s har gått over fristen.", count=_tasks(overdue)))
     if this_week:
-        number = tallord(this_week, stor=True) if parts else antall(this_week, _("oppgave"), _("oppgaver"), stor=True)
+        number = tallord(this_week, stor=True) if parts else _tasks(this_week)
         parts.append(_("%(count)s har frist denne uka.", count=number))
     if not parts and later:
-        count = antall(later, _("oppgave"), _("oppgaver"), stor=True)
-        parts.append(_("Ingenting haster. %(count)s venter på deg senere.", count=count))
+        parts.append(_("Ingenting haster. %(count)s venter på deg senere.", count=_tasks(later)))
     if not parts and free:
         parts.append(
             ngettext(
@@ -178,6 +177,10 @@ def ingress(overdue: int, this_week: int, later: int, free: int) -> str:
             )
         )
     return " ".join(parts)
+
+
+def _tasks(count: int) -> str:
+    return antall(count, _("oppgave"), _("oppgaver"), stor=True)
 
 
 def as_plain_text(answers: Sequence[tuple[str, str]]) -> str:

@@ -1,5 +1,6 @@
 """Mine oppgaver and everything one does with a task: take, write, send, approve, hand over; its files; and search."""
 
+from collections.abc import Mapping
 from io import BytesIO
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, send_file, url_for
@@ -7,18 +8,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
-from werkzeug.datastructures import FileStorage, MultiDict
 
 from engine import identity, user_tasks
 from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed, NotFound, NotOpen, Stale
-from engine.form_definitions import fields_of, rows_of
-from engine.forms import Answers, Form
 from engine.model import User
 from web import forms
 from web.context import acting, calendar, db, now, person, services, today
 from web.formatting import Formatter
-from web.pages import task_answers, task_documents, task_lists, task_search, task_views, task_words
-from web.pages.task_documents import Upload
+from web.pages import task_answers, task_documents, task_input, task_lists, task_search, task_views, task_words
 from web.pages.task_views import Loaded, Written
 from web.pages.task_words import Reader
 
@@ -87,7 +84,8 @@ def _show(loaded: Loaded, written: Written | None = None, **extra: object) -> st
     page = task_views.page(db(), loaded, _reader(), mode, written)
     template = "tasks/approve.html" if mode == "approve" else "tasks/task.html"
     extra.setdefault("sending_back", SEND_BACK in request.args)
-    return render_template(template, page=page, active="oppgaver", **extra)
+    limit = services().settings.max_upload_mb
+    return render_template(template, page=page, max_upload_mb=limit, active="oppgaver", **extra)
 
 
 @pages.get("/oppgaver/<public_id>/svar")
@@ -100,11 +98,18 @@ def answers(public_id: str) -> ResponseReturnValue:
 @pages.post("/oppgaver/<public_id>")
 def send(public_id: str) -> ResponseReturnValue:
     """Send the answers. What is refused is shown again, and kept as a draft where that is still possible."""
-    loaded = task_views.load(db(), person(), public_id)
-    written = _read_form(loaded)
+    try:
+        loaded = task_views.load(db(), person(), public_id)
+    except NotFound:
+        return _given_back()
+    read = task_input.read(loaded)
+    written = read.answers
     if forms.is_row_button(request.form):
         return _with_other_rows(loaded, written)
     reason = request.form.get("begrunnelse", "").strip() or None
+    if read.problems:
+        saved = _keep(loaded, written)
+        return _show(task_views.load(db(), person(), public_id), read, saved=saved, reason=reason), 422
     try:
         with acting() as (session, actor):
             task = user_tasks.complete(
@@ -139,7 +144,7 @@ def _revision() -> int:
     return request.form.get("revision", 0, type=int)
 
 
-def _with_other_rows(loaded: Loaded, written: Answers) -> ResponseReturnValue:
+def _with_other_rows(loaded: Loaded, written: Mapping[str, object]) -> ResponseReturnValue:
     """One row more or less, without script: the form again, at that part where its draft could be kept."""
     pressed = request.form.get(forms.ADD_ROW) or request.form.get(forms.REMOVE_ROW, "").rsplit("-", maxsplit=1)[0]
     public_id = loaded.task.public_id
@@ -151,10 +156,11 @@ def _with_other_rows(loaded: Loaded, written: Answers) -> ResponseReturnValue:
 def _address(public_id: str, anchor: str = "") -> str:
     """The task's page, in the way it was asked for."""
     asked = "&".join(f"{name}=1" for name in (CORRECT, BEHALF) if name in request.args)
-    return url_for("tasks.show", public_id=public_id) + (f"?{asked}" if asked else "") + (f"#{anchor}" if anchor else "")
+    page = url_for("tasks.show", public_id=public_id)
+    return page + (f"?{asked}" if asked else "") + (f"#{anchor}" if anchor else "")
 
 
-def _not_sent(loaded: Loaded, written: Answers) -> ResponseReturnValue:
+def _not_sent(loaded: Loaded, written: Mapping[str, object]) -> ResponseReturnValue:
     """Too late, or no longer theirs: say why, keep the words where possible, else show them for copying."""
     saved = _keep(loaded, written)
     reader = _reader()
@@ -163,14 +169,27 @@ def _not_sent(loaded: Loaded, written: Answers) -> ResponseReturnValue:
         task = identity.task_by_id(db(), reader.person, loaded.task.public_id)
     except NotFound:
         task = None
-    who = db().get(User, task.completed_by_id) if task is not None and task.completed_by_id else None
-    happened = task_words.what_happened(task, reader, who.name if who else "") if task else _("Oppgaven er gitt til en annen.")
+    happened = _("Oppgaven er gitt til en annen.")
+    if task is not None:
+        who = db().get(User, task.completed_by_id) if task.completed_by_id else None
+        happened = task_words.what_happened(task, reader, who.name if who else "")
     plain = task_words.as_plain_text(text)
     page = render_template(
         "tasks/not_sent.html", title=task_words.title(loaded.task), happened=happened, saved=saved, answers=text,
         plain=plain, task=task, active="oppgaver",
     )  # fmt: skip
     return page, 409
+
+
+def _given_back() -> ResponseReturnValue:
+    """The task is out of their sight, perhaps handed to another meanwhile: their own words, and nothing else."""
+    texts = [value for name, value in request.form.items(multi=True) if name not in ("csrf_token", "revision")]
+    page = render_template(
+        "tasks/not_sent.html", title=_("Svaret"), happened=_("Oppgaven er ikke din lenger, eller den finnes ikke."),
+        saved=False, answers=[], plain="\n\n".join(text for text in texts if " " in text.strip()), task=None,
+        active="oppgaver",
+    )  # fmt: skip
+    return page, 404
 
 
 # --- drafts -----------------------------------------------------------------------------------------------------------
@@ -180,7 +199,7 @@ def _not_sent(loaded: Loaded, written: Answers) -> ResponseReturnValue:
 def draft(public_id: str) -> ResponseReturnValue:
     """Keep what is written so far. Script gets the line that says so; without script the page comes again."""
     loaded = task_views.load(db(), person(), public_id)
-    written = _read_form(loaded)
+    written = task_input.read(loaded).answers
     saved = _keep(loaded, written)
     if _from_script():
         words = "" if saved else _("Ikke lagret: oppgaven kan ikke endres lenger. Kopier det du har skrevet.")
@@ -195,7 +214,7 @@ def _saved_line(failed: str = "") -> str:
     return render_template("tasks/saved.html", at=now(), failed=failed)
 
 
-def _keep(loaded: Loaded, written: Answers) -> bool:
+def _keep(loaded: Loaded, written: Mapping[str, object]) -> bool:
     """Save the draft; answers whether that was still possible."""
     try:
         with acting() as (session, actor):
@@ -203,30 +222,6 @@ def _keep(loaded: Loaded, written: Answers) -> bool:
     except EngineError:
         return False
     return True
-
-
-def _read_form(loaded: Loaded) -> Answers:
-    """What the browser sent, with new files stored and named by their ids."""
-    sent = MultiDict(request.form)
-    files = dict(loaded.inputs.get("files") or {})  # type: ignore[call-overload]
-    pickers = _file_fields(loaded.form)
-    for name in [name for name in sent if name.rsplit("-", maxsplit=1)[-1] in pickers]:
-        sent.setlist(name, [value for value in sent.getlist(name) if value in files])
-    for name, file in forms.uploads(loaded.form, request.files):
-        upload = _accepted(file)
-        with acting() as (session, actor):
-            stored = task_documents.add(session, loaded.task.id, [upload], actor=actor, now=now())[0]
-        files[stored] = upload.name
-        several = pickers[name.rsplit("-", maxsplit=1)[-1]]
-        sent.setlist(name, [*(sent.getlist(name) if several else []), stored])
-    loaded.inputs["files"] = files  # type: ignore[index]
-    return forms.parse(loaded.form, sent, loaded.inputs)
-
-
-def _file_fields(form: Form) -> dict[str, bool]:
-    """The keys of the fields that take files, and whether they take several."""
-    everywhere = [form.components, *(rows.components for rows in rows_of(form.components))]
-    return {f.key: f.multiple for parts in everywhere for f in fields_of(parts) if f.type == "filepicker"}
 
 
 # --- who has it -------------------------------------------------------------------------------------------------------
@@ -341,7 +336,7 @@ def send_back(public_id: str) -> ResponseReturnValue:
 def upload(public_id: str) -> ResponseReturnValue:
     """Keep files with the task, or with the case for all who take part."""
     task = identity.task_by_id(db(), person(), public_id)
-    uploads = [_accepted(file) for file in request.files.getlist("fil") if file.filename]
+    uploads = [task_input.accepted(file) for file in request.files.getlist("fil") if file.filename]
     if not uploads:
         flash(_("Velg en fil først."), "warning")
         return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
@@ -351,12 +346,6 @@ def upload(public_id: str) -> ResponseReturnValue:
         )
     flash(_("Lagt ved: %(names)s.", names=", ".join(upload.name for upload in uploads)), "success")
     return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
-
-
-def _accepted(file: FileStorage) -> Upload:
-    return task_documents.accept(
-        file.filename or "", file.mimetype or "", file.read(), max_mb=services().settings.max_upload_mb
-    )
 
 
 @pages.get("/dokumenter/<public_id>")

@@ -1,0 +1,315 @@
+"""The documentation says what the code does: every command, setting, kind of history and table, and no dead link."""
+
+import ast
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import click
+import pytest
+
+import agreements.model  # noqa: F401 - its tables
+import notifications.model  # noqa: F401 - its tables
+from engine.bpmn.expressions import parse
+from engine.bpmn.reading import read
+from engine.forms import load
+from engine.model import Base
+from web.cli import main
+from web.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PACKAGES = ("engine", "agreements", "notifications", "web")
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`]*`", "", _FENCE.sub("", text))
+
+
+def first_cells(text: str) -> list[str]:
+    """What stands in backticks in the first cell of each table row."""
+    rows = (line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    return [code for cell in rows for code in re.findall(r"`([^`]+)`", cell)]
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands(group: click.Group = main, path: str = "avtaleflyt") -> Iterator[tuple[str, click.Command]]:
+    """Every command with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def options(command: click.Command) -> set[str]:
+    """The long names of a command's options."""
+    return {
+        name for option in command.params if isinstance(option, click.Option) for name in option.opts if name.startswith("--")
+    }
+
+
+@cache
+def command_sections() -> dict[str, str]:
+    """Each command's section in the reference, by the words that call it."""
+    parts = re.split(r"^### `(avtaleflyt [^`]+)`$", (REFERENCE / "commands.md").read_text(), flags=re.MULTILINE)[1:]
+    titles = (re.split(r" (?=[A-Z])", title)[0] for title in parts[::2])
+    return dict(zip(titles, parts[1::2], strict=True))
+
+
+def test_every_command_has_its_section_and_no_section_is_left_over() -> None:
+    assert set(command_sections()) == {path for path, _ in commands()}
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_option_of_a_command_is_documented_and_no_other(path: str, command: click.Command) -> None:
+    documented = {cell.split()[0] for cell in first_cells(command_sections()[path])}
+    assert documented == options(command)
+
+
+def shown_commands() -> list[tuple[str, list[str]]]:
+    """Every `avtaleflyt …` that a page shows in a block of shell commands."""
+    shown = []
+    for page in PAGES:
+        for language, block in _FENCE.findall(page.read_text()):
+            if language in ("sh", "bash", "console"):
+                lines = block.replace("\\\n", " ").splitlines()
+                calls = (shlex.split(line.removeprefix("$ "), comments=True) for line in lines)
+                shown += [(named(page), words) for words in calls if words and words[0].endswith("avtaleflyt")]
+    return shown
+
+
+def test_pages_show_commands_at_all() -> None:
+    assert len(shown_commands()) >= 10
+
+
+@pytest.mark.parametrize(("page", "words"), shown_commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value))
+def test_every_command_shown_on_a_page_can_be_called_so(page: str, words: list[str]) -> None:
+    known = dict(commands())
+    path = next((p for n in (3, 2) if (p := " ".join(["avtaleflyt", *words[1:n]])) in known), None)
+    assert path is not None, f"{page}: there is no command {words}"
+    arguments = words[len(path.split()) :]
+    command = known[path]
+    # Only the words are looked at here; what they name need not exist.
+    given = [name.split("=")[0] for name in arguments if name.startswith("--")]
+    assert set(given) <= options(command), f"{page}: {words}"
+    required = {max(p.opts, key=len) for p in command.params if isinstance(p, click.Option) and p.required}
+    assert required <= set(given), f"{page}: {words} lacks {required - set(given)}"
+
+
+def test_every_make_verb_is_documented_and_every_verb_on_a_page_exists() -> None:
+    verbs = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    text = (REFERENCE / "commands.md").read_text()
+    assert verbs == set(re.findall(r"^\| `make ([a-z]+)`", text, flags=re.MULTILINE))
+    for page in PAGES:
+        used = set(re.findall(r"`make ([a-z]+)\b", page.read_text())) | set(
+            re.findall(r"^make ([a-z]+)\b", page.read_text(), flags=re.MULTILINE)
+        )
+        assert used <= verbs, f"{named(page)}: {used - verbs}"
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| `(AVTALEFLYT_\w+)` \| ([^|]+) \|", (REFERENCE / "settings.md").read_text(), flags=re.MULTILINE)
+    documented = {name: default.strip().strip("`") for name, default in rows}
+    assert documented == {f"AVTALEFLYT_{name.upper()}": default_of(name) for name in Settings.model_fields}
+
+
+def default_of(name: str) -> str:
+    """The default as the reference writes it."""
+    default = Settings.model_fields[name].default
+    if isinstance(default, bool):
+        return str(default).lower()
+    value = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+    return str(value) or "empty"
+
+
+def test_every_setting_a_page_names_exists() -> None:
+    known = {f"AVTALEFLYT_{name.upper()}" for name in Settings.model_fields}
+    known.add("AVTALEFLYT_TEST_DATABASE_URL")
+    for page in PAGES:
+        named_there = set(re.findall(r"AVTALEFLYT_[A-Z_]*[A-Z]", page.read_text()))
+        assert named_there <= known, f"{named(page)}: {named_there - known}"
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+class Recorded:
+    """The kinds that code gives to `history.record`, followed back through parameters and local names."""
+
+    def __init__(self) -> None:
+        files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+        self.functions = [
+            node for path in files for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)
+        ]
+
+    def kinds(self) -> set[str]:
+        found: set[str] = set()
+        for function in self.functions:
+            for call in calls(function):
+                if ast.unparse(call.func) in ("history.record", "engine_history.record"):
+                    found |= self.values(call.args[2], function)
+        return found
+
+    def values(self, node: ast.expr, function: ast.FunctionDef) -> set[str]:
+        """Every text that `node` can be inside `function`."""
+        if isinstance(node, ast.Constant):
+            return {str(node.value)}
+        if isinstance(node, ast.IfExp):
+            return self.values(node.body, function) | self.values(node.orelse, function)
+        if isinstance(node, ast.JoinedStr):
+            parts = [
+                self.values(part.value if isinstance(part, ast.FormattedValue) else part, function) for part in node.values
+            ]
+            return {"".join(texts) for texts in product(*parts)}
+        assert isinstance(node, ast.Name), f"{function.name} records {ast.unparse(node)}: write the kind where it is recorded"
+        return self.of_parameter(node.id, function) or self.of_local(node.id, function)
+
+    def of_local(self, name: str, function: ast.FunctionDef) -> set[str]:
+        assigned = (node for node in ast.walk(function) if isinstance(node, ast.Assign))
+        targets = ((target, node.value) for node in assigned for target in node.targets)
+        values = [value for target, value in targets if isinstance(target, ast.Name) and target.id == name]
+        return set().union(*(self.values(value, function) for value in values))
+
+    def of_parameter(self, name: str, function: ast.FunctionDef) -> set[str]:
+        names = [argument.arg for argument in function.args.args]
+        if name not in names:
+            return set()
+        found: set[str] = set()
+        for caller in self.functions:
+            for call in calls(caller):
+                if ast.unparse(call.func).rpartition(".")[2] == function.name and len(call.args) > names.index(name):
+                    found |= self.values(call.args[names.index(name)], caller)
+        return found
+
+
+def calls(function: ast.FunctionDef) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(function) if isinstance(node, ast.Call))
+
+
+def test_every_kind_of_history_is_documented_and_no_other() -> None:
+    text = (REFERENCE / "history.md").read_text()
+    documented = set(first_cells(text[text.index("## The case") :]))
+    recorded = Recorded().kinds()
+    assert {"started", "step-closed", "claimed", "answered-on-behalf"} <= recorded  # all the ways of naming a kind
+    assert documented == recorded
+
+
+# --- tables, rules and findings ---------------------------------------------------------------------------------------
+
+
+def test_every_table_has_its_place_in_the_architecture_and_its_retention() -> None:
+    tables = set(Base.metadata.tables)
+    privacy = (DOCS / "explanation" / "privacy.md").read_text()
+    assert set(first_cells(privacy)) == tables
+    section = (DOCS / "architecture.md").read_text().split("## Tables")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert {code for row in rows for code in re.findall(r"`([^`]+)`", row)} == tables
+
+
+def test_every_rule_of_the_import_gate_is_documented_and_no_other() -> None:
+    text = (REFERENCE / "bpmn.md").read_text()
+    documented = set(first_cells(text[text.index("## What is refused") :]))
+    code = "".join((ROOT / "engine" / "bpmn" / f"{name}.py").read_text() for name in ("lint", "reading", "parsing"))
+    given = re.findall(r"(?:_finding|_refuse)\(\s*\"([a-z-]+)\"", code) + re.findall(r"\brule=\"([a-z-]+)\"", code)
+    assert documented == set(given)
+
+
+def test_every_rule_and_state_of_mails_is_documented() -> None:
+    text = (REFERENCE / "notifications.md").read_text()
+    told = {path.name for path in (ROOT / "notifications" / "templates").iterdir() if path.is_dir()} - {"base"}
+    documented = {cell.partition(":")[0] for cell in first_cells(text)}
+    assert told <= documented
+    assert {"planned", "sending", "sent", "failed", "uncertain", "cancelled"} <= documented
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    return [(named(page), block) for page in PAGES for found, block in _FENCE.findall(page.read_text()) if found == language]
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("json"), ids=lambda value: value[:40])
+def test_every_json_example_is_json_and_every_form_a_form(page: str, block: str) -> None:
+    document = json.loads(block)
+    if isinstance(document, dict) and "components" in document:
+        load(document)
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("xml"), ids=lambda value: value[:40])
+def test_every_expression_in_an_xml_example_can_be_read(page: str, block: str) -> None:
+    for source in re.findall(r"\$\{[^}]*\}", block):
+        parse(source)
+    if block.lstrip().startswith("<?xml"):
+        assert read(block).process_id
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def anchor(heading: str) -> str:
+    """How a heading is linked to."""
+    plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", lambda found: found[1] or "", heading).lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for link in _LINK.findall(without_code(page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, fragment = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{named(page)}: {link}"
+        if fragment:
+            headings = _HEADING.findall(_FENCE.sub("", target.read_text()))
+            assert fragment in map(anchor, headings), f"{named(page)}: {link}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        for link in _LINK.findall(without_code(page.read_text())):
+            path = link.partition("#")[0]
+            if path.endswith(".md") and ":" not in path:
+                waiting.append((page.parent / path).resolve())
+    assert {named(page) for page in PAGES} <= {named(page) for page in reached}
+
+
+#: Folders of somebody's machine, put together here so that this file does not hold them.
+_MACHINE = re.compile(r"(?<![\w.:/])/(?:" + "|".join(("home", "root", "Users", "work", "tmp")) + r")/\w|[A-Z]:\\\\\w")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_no_page_names_a_place_on_somebodys_machine(page: Path) -> None:
+    assert _MACHINE.findall(page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_lines_are_no_longer_than_an_editor_is_wide(page: Path) -> None:
+    long = [line for line in without_code(page.read_text()).splitlines() if len(line) > 140 and not line.startswith(("|", "#"))]
+    assert long == []

@@ -1,0 +1,134 @@
+"""Cases as cards: who has the ball, until when, and what happens if nothing does. Sorted by danger."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from flask_babel import gettext as _
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, defer, joinedload
+
+from agreements.model import Case, CaseMeeting
+from engine import identity, user_tasks
+from engine.identity import Person
+from engine.model import Incident, ProcessInstance, Step, UserTask
+from web.formatting import Formatter, tallord
+from web.pages.case_status import Status
+from web.pages.case_views import Ball, ball
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseCard:
+    """A case that is going on."""
+
+    public_id: str
+    title: str
+    status: Status
+    ball: Ball
+    if_nothing: str
+    hurry: bool
+    nobody: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """The cases one may see: those going on, the most urgent first, and those that ended."""
+
+    running: tuple[CaseCard, ...]
+    ended: tuple[ProcessInstance, ...]
+
+
+def at_meeting(meeting_id: int) -> Select[int]:
+    """Ids of the cases that take a date from the meeting."""
+    return select(Case.instance_id).join(CaseMeeting).where(CaseMeeting.meeting_id == meeting_id)
+
+
+def about(agreement_id: int) -> Select[int]:
+    """Ids of the cases about the agreement."""
+    return select(Case.instance_id).where(Case.agreement_id == agreement_id)
+
+
+def cases(session: Session, person: Person, ids: Select[int], words: Formatter) -> Cases:
+    """The cases among `ids` that the person may see."""
+    query = select(ProcessInstance).where(ProcessInstance.id.in_(ids), identity.visible_instances(person))
+    lean = (defer(ProcessInstance.state_document), defer(ProcessInstance.data))
+    found = session.scalars(query.options(*lean).order_by(ProcessInstance.started_at.desc())).all()
+    running = [instance for instance in found if instance.state in ("active", "suspended")]
+    steps, tasks = _waiting(session, [instance.id for instance in running])
+    standing = _standing(session, [instance.id for instance in running])
+    cards = [_card(i, steps.get(i.id, []), tasks, i.id in standing, words) for i in running]
+    cards.sort(key=lambda card: (not card.nobody, not card.hurry, card.ball.due or date.max, card.title))
+    return Cases(running=tuple(cards), ended=tuple(i for i in found if i not in running))
+
+
+def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]], dict[int, list[UserTask]]]:
+    steps: dict[int, list[Step]] = {}
+    for step in session.scalars(select(Step).where(Step.instance_id.in_(ids), Step.state == "open")):
+        steps.setdefault(step.instance_id, []).append(step)
+    people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
+    waiting = UserTask.state.in_(user_tasks.OPEN)
+    query = select(UserTask).where(UserTask.instance_id.in_(ids), waiting).order_by(UserTask.position)
+    tasks: dict[int, list[UserTask]] = {}
+    for task in session.scalars(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))):
+        tasks.setdefault(task.step_id, []).append(task)
+    return steps, tasks
+
+
+def _standing(session: Session, ids: Iterable[int]) -> set[int]:
+    query = select(Incident.instance_id).where(Incident.instance_id.in_(list(ids)), Incident.resolved_at.is_(None))
+    return set(session.scalars(query))
+
+
+def _card(
+    instance: ProcessInstance, steps: list[Step], tasks: dict[int, list[UserTask]], stands: bool, words: Formatter
+) -> CaseCard:
+    has_ball = ball(steps, tasks, instance, words) or Ball(who=_("Ingen"), about="")
+    nobody = stands or (not steps and instance.wake_at is None)
+    return CaseCard(
+        public_id=instance.public_id,
+        title=instance.title,
+        status=_status(instance, has_ball, nobody),
+        ball=has_ball,
+        if_nothing=_if_nothing(steps, has_ball, nobody, words),
+        hurry=nobody or has_ball.overdue,
+        nobody=nobody,
+    )
+
+
+def _status(instance: ProcessInstance, has_ball: Ball, nobody: bool) -> Status:
+    if nobody:
+        return Status(word=_("Ingen har ballen"), icon="pause", color="danger")
+    if instance.state == "suspended":
+        return Status(word=_("Satt på vent"), icon="pause", color="warning")
+    if has_ball.overdue:
+        return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
+    return Status(word=_("I rute"), icon="ferdig", color="success")
+
+
+def _if_nothing(steps: Sequence[Step], has_ball: Ball, nobody: bool, words: Formatter) -> str:
+    """What follows when nobody acts, as far as the model says."""
+    if nobody:
+        return _("Saken står til sekretariatet retter feilen.")
+    if not steps:
+        return _("Neste steg åpner av seg selv.")
+    first = min(steps, key=lambda step: (step.due_date or date.max, -step.total, step.id))
+    if first.closes and has_ball.due is not None:
+        if first.total > 1:
+            return _("Steget lukker med %(done)s av %(total)s svar.", done=first.completed, total=first.total)
+        return _("Steget lukker %(day)s, og saken går videre uten svar.", day=words.dag(has_ball.due))
+    return _("Saken venter til svaret kommer, og fristene etterpå blir kortere.")
+
+
+def in_words(found: Cases) -> str:
+    """How it stands, in a sentence or three."""
+    if not found.running:
+        return _("Ingen saker er i gang.")
+    count = len(found.running)
+    text = _("Én sak er i gang.") if count == 1 else _("%(count)s saker er i gang.", count=tallord(count, stor=True))
+    late = sum(1 for card in found.running if card.ball.overdue)
+    lost = sum(1 for card in found.running if card.nobody)
+    if late:
+        text += " " + _("%(count)s er over fristen.", count=tallord(late, stor=True))
+    if lost:
+        text += " " + _("%(count)s har ingen ballen i.", count=tallord(lost, stor=True))
+    return text if late or lost else text + " " + _("Ingen er over fristen.")
