@@ -1,4 +1,4 @@
-"""Takes the README's pictures: starts a demo of its own on a free port, with a database that goes away, and looks at it."""
+"""Takes the README's pictures of a demo of its own: on a free port, with a database that goes away."""
 
 import os
 import socket
@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 CHROMIUM = Path("/usr/bin/chromium")
 #: As wide as a laptop's window, and as high as one sees at once.
-SIZE = {"width": 1280, "height": 900}
+SIZE = ViewportSize(width=1280, height=900)
 #: Seconds until a demo that does not answer counts as broken.
 PATIENCE = 120
 

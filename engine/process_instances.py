@@ -299,7 +299,7 @@ def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act
         try:
             if act is not None:
                 act(execution)
-            _settle(session, instance, execution, now)
+            row_closes = _settle(session, instance, execution, now)
             break
         except ElementFailed as failure:
             place = (failure.call_path, failure.element_id)
@@ -309,7 +309,7 @@ def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act
             failures.append(failure)
     for failed in failures:
         _park(session, instance, failed, now)
-    _save(session, instance, execution, now)
+    _save(session, instance, execution, row_closes, now)
 
 
 def _execution(session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]) -> Execution:
@@ -336,23 +336,25 @@ def _silent_output(session: Session, instance: ProcessInstance, execution: Execu
     return steps.output_of(execution, step) if step is not None else {}
 
 
-def _settle(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+def _settle(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> datetime | None:
+    """Let everything automatic follow; answers when the next row of a step closes before its step."""
     for _ in range(MAX_SETTLINGS):
         execution.advance()
         try:
-            steps.synchronise(session, instance, execution, now=now)
-            return
+            return steps.synchronise(session, instance, execution, now=now)
         except steps.NothingToAsk:
             continue
     raise ElementFailed(call_path="", element_id="", cause="the model loops through steps that ask nobody")
 
 
-def _save(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+def _save(
+    session: Session, instance: ProcessInstance, execution: Execution, row_closes: datetime | None, now: datetime
+) -> None:
     if execution.completed:
         history.record(session, instance, "completed", now=now)
         _finish(instance, "completed", now)
     else:
-        moments = (execution.next_wake(), steps.next_row_closing(session, instance, execution))
+        moments = (execution.next_wake(), row_closes)
         instance.wake_at = min((moment for moment in moments if moment is not None), default=None)
         instance.state_document = execution.save()
     touch(session, instance, now=now)

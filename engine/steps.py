@@ -43,10 +43,12 @@ def output_of(execution: Execution, step: Step) -> dict[str, Any]:
     return {name: {"total": step.total, "completed": step.completed, "silent": step.total - step.completed}}
 
 
-def synchronise(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:
+def synchronise(
+    session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime
+) -> datetime | None:
     """Make steps and tasks say what the live state says: close what is gone, open what waits now.
 
-    Everything that can fail is computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a
+    Answers when the next row closes whose step stays open for others who got more time. Everything that can fail is computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a
     step had nobody to ask: the live state has then moved on and wants to be advanced again.
     """
     known = open_steps(session, instance)
@@ -63,8 +65,9 @@ def synchronise(session: Session, instance: ProcessInstance, execution: Executio
     for step, tasks in opening:
         _open(session, instance, step, tasks, now)
     people.let_see()
-    still_open = [step for token, step in known.items() if token in waiting] + [step for step, _ in opening]
-    set_deadlines(execution, still_open)
+    still_open = [step for token, step in known.items() if token in waiting]
+    set_deadlines(execution, [*still_open, *(step for step, _ in opening)])
+    return _next_row_closing(session, execution, still_open, opening)
 
 
 def end_step(session: Session, instance: ProcessInstance, step: Step, state: str, *, now: datetime) -> None:
@@ -91,20 +94,15 @@ def set_deadlines(execution: Execution, steps: Iterable[Step]) -> None:
 # --- rows that close before their step ---------------------------------------------------------------------------------
 
 
-def next_row_closing(session: Session, instance: ProcessInstance, execution: Execution) -> datetime | None:
-    """When the next row closes whose step stays open for others who got more time."""
-    if not any(w.element.closes and w.element.multi_instance for w in execution.waiting()):
-        return None
-    query = (
-        select(func.min(UserTask.due_date))
-        .join(Step, Step.id == UserTask.step_id)
-        .where(
-            UserTask.instance_id == instance.id, UserTask.state.in_(OPEN_TASK), Step.state == "open", Step.closes,
-            UserTask.due_date < Step.due_date,
-        )
-    )  # fmt: skip
-    first = session.scalar(query)
-    return execution.calendar.end_of_day(first) if first is not None else None
+def _next_row_closing(
+    session: Session, execution: Execution, known: list[Step], opening: list[tuple[Step, list[UserTask]]]
+) -> datetime | None:
+    rows = [row for step, tasks in opening if step.closes for row in tasks]
+    if closing := [step.id for step in known if step.closes and step.total > 1]:
+        query = select(UserTask).where(UserTask.step_id.in_(closing), UserTask.state.in_(OPEN_TASK))
+        rows += [row for row in session.scalars(query) if row.state in OPEN_TASK]
+    early = [r.due_date for r in rows if r.due_date and r.step.due_date and r.due_date < r.step.due_date]
+    return execution.calendar.end_of_day(min(early)) if early else None
 
 
 def close_late_rows(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:

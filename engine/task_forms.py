@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from engine import deployments, forms, identity
 from engine.errors import InvalidAnswers
 from engine.form_definitions import fields_of
-from engine.model import Community, Group, ProcessInstance, User, UserTask
+from engine.model import Community, Document, Group, ProcessInstance, User, UserTask
 
 _EMPTY = {"id": "empty", "type": "default", "components": []}
 
@@ -31,6 +31,9 @@ def _inputs(session: Session, instance: ProcessInstance, task: UserTask, form: f
         inputs["bodies"] = _options(session, Group, instance.community_id)
     if "people" in asked:
         inputs["people"] = _options(session, User, instance.community_id)
+    if any(found.type == "filepicker" for found in fields_of(form.components)):
+        files = session.execute(select(Document.public_id, Document.name).where(Document.task_id == task.id))
+        inputs["files"] = {row.public_id: row.name for row in files}
     return inputs
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
-import agreements.model  # noqa: F401 - its tables
-import notifications.model  # noqa: F401 - its tables
+import agreements.model
+import notifications.model
+from agreements import register_file
 from engine.bpmn.expressions import parse
+from engine.bpmn.lint import lint
 from engine.bpmn.reading import read
 from engine.forms import load
 from engine.model import Base
@@ -24,7 +26,10 @@ from web.settings import Settings
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
+#: Imported for their tables.
+TABLES = (agreements.model, notifications.model)
 PACKAGES = ("engine", "agreements", "notifications", "web")
+WIDTH = 140
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -60,15 +65,15 @@ def commands(group: click.Group = main, path: str = "avtaleflyt") -> Iterator[tu
 
 def options(command: click.Command) -> set[str]:
     """The long names of a command's options."""
-    return {
-        name for option in command.params if isinstance(option, click.Option) for name in option.opts if name.startswith("--")
-    }
+    found = [option for option in command.params if isinstance(option, click.Option)]
+    return {name for option in found for name in option.opts if name.startswith("--")}
 
 
 @cache
 def command_sections() -> dict[str, str]:
     """Each command's section in the reference, by the words that call it."""
-    parts = re.split(r"^### `(avtaleflyt [^`]+)`$", (REFERENCE / "commands.md").read_text(), flags=re.MULTILINE)[1:]
+    text = (REFERENCE / "commands.md").read_text().split("\n## Make\n")[0]
+    parts = re.split(r"^### `(avtaleflyt [^`]+)`$", text, flags=re.MULTILINE)[1:]
     titles = (re.split(r" (?=[A-Z])", title)[0] for title in parts[::2])
     return dict(zip(titles, parts[1::2], strict=True))
 
@@ -77,21 +82,21 @@ def test_every_command_has_its_section_and_no_section_is_left_over() -> None:
     assert set(command_sections()) == {path for path, _ in commands()}
 
 
-@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
-def test_every_option_of_a_command_is_documented_and_no_other(path: str, command: click.Command) -> None:
+@pytest.mark.parametrize("path", [path for path, _ in commands()])
+def test_every_option_of_a_command_is_documented_and_no_other(path: str) -> None:
     documented = {cell.split()[0] for cell in first_cells(command_sections()[path])}
-    assert documented == options(command)
+    assert documented == options(dict(commands())[path])
 
 
 def shown_commands() -> list[tuple[str, list[str]]]:
     """Every `avtaleflyt …` that a page shows in a block of shell commands."""
     shown = []
-    for page in PAGES:
-        for language, block in _FENCE.findall(page.read_text()):
+    for sheet in PAGES:
+        for language, block in _FENCE.findall(sheet.read_text()):
             if language in ("sh", "bash", "console"):
                 lines = block.replace("\\\n", " ").splitlines()
                 calls = (shlex.split(line.removeprefix("$ "), comments=True) for line in lines)
-                shown += [(named(page), words) for words in calls if words and words[0].endswith("avtaleflyt")]
+                shown += [(named(sheet), words) for words in calls if words and words[0].endswith("avtaleflyt")]
     return shown
 
 
@@ -99,36 +104,35 @@ def test_pages_show_commands_at_all() -> None:
     assert len(shown_commands()) >= 10
 
 
-@pytest.mark.parametrize(("page", "words"), shown_commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value))
-def test_every_command_shown_on_a_page_can_be_called_so(page: str, words: list[str]) -> None:
+@pytest.mark.parametrize(("sheet", "words"), shown_commands(), ids=str)
+def test_every_command_shown_on_a_page_can_be_called_so(sheet: str, words: list[str]) -> None:
     known = dict(commands())
     path = next((p for n in (3, 2) if (p := " ".join(["avtaleflyt", *words[1:n]])) in known), None)
-    assert path is not None, f"{page}: there is no command {words}"
+    assert path is not None, f"{sheet}: there is no command {words}"
     arguments = words[len(path.split()) :]
     command = known[path]
     # Only the words are looked at here; what they name need not exist.
     given = [name.split("=")[0] for name in arguments if name.startswith("--")]
-    assert set(given) <= options(command), f"{page}: {words}"
+    assert set(given) <= options(command), f"{sheet}: {words}"
     required = {max(p.opts, key=len) for p in command.params if isinstance(p, click.Option) and p.required}
-    assert required <= set(given), f"{page}: {words} lacks {required - set(given)}"
+    assert required <= set(given), f"{sheet}: {words} lacks {required - set(given)}"
 
 
 def test_every_make_verb_is_documented_and_every_verb_on_a_page_exists() -> None:
     verbs = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     text = (REFERENCE / "commands.md").read_text()
     assert verbs == set(re.findall(r"^\| `make ([a-z]+)`", text, flags=re.MULTILINE))
-    for page in PAGES:
-        used = set(re.findall(r"`make ([a-z]+)\b", page.read_text())) | set(
-            re.findall(r"^make ([a-z]+)\b", page.read_text(), flags=re.MULTILINE)
-        )
-        assert used <= verbs, f"{named(page)}: {used - verbs}"
+    for sheet in PAGES:
+        used = set(re.findall(r"(?:`|^)make ([a-z]+)\b", sheet.read_text(), flags=re.MULTILINE))
+        assert used <= verbs, f"{named(sheet)}: {used - verbs}"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    rows = re.findall(r"^\| `(AVTALEFLYT_\w+)` \| ([^|]+) \|", (REFERENCE / "settings.md").read_text(), flags=re.MULTILINE)
+    text = (REFERENCE / "settings.md").read_text()
+    rows = re.findall(r"^\| `(AVTALEFLYT_\w+)` \| ([^|]+) \|", text, flags=re.MULTILINE)
     documented = {name: default.strip().strip("`") for name, default in rows}
     assert documented == {f"AVTALEFLYT_{name.upper()}": default_of(name) for name in Settings.model_fields}
 
@@ -145,9 +149,9 @@ def default_of(name: str) -> str:
 def test_every_setting_a_page_names_exists() -> None:
     known = {f"AVTALEFLYT_{name.upper()}" for name in Settings.model_fields}
     known.add("AVTALEFLYT_TEST_DATABASE_URL")
-    for page in PAGES:
-        named_there = set(re.findall(r"AVTALEFLYT_[A-Z_]*[A-Z]", page.read_text()))
-        assert named_there <= known, f"{named(page)}: {named_there - known}"
+    for sheet in PAGES:
+        named_there = set(re.findall(r"AVTALEFLYT_[A-Z_]*[A-Z]", sheet.read_text()))
+        assert named_there <= known, f"{named(sheet)}: {named_there - known}"
 
 
 # --- history ----------------------------------------------------------------------------------------------------------
@@ -158,9 +162,8 @@ class Recorded:
 
     def __init__(self) -> None:
         files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-        self.functions = [
-            node for path in files for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)
-        ]
+        nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
+        self.functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
 
     def kinds(self) -> set[str]:
         found: set[str] = set()
@@ -177,11 +180,9 @@ class Recorded:
         if isinstance(node, ast.IfExp):
             return self.values(node.body, function) | self.values(node.orelse, function)
         if isinstance(node, ast.JoinedStr):
-            parts = [
-                self.values(part.value if isinstance(part, ast.FormattedValue) else part, function) for part in node.values
-            ]
-            return {"".join(texts) for texts in product(*parts)}
-        assert isinstance(node, ast.Name), f"{function.name} records {ast.unparse(node)}: write the kind where it is recorded"
+            parts = (part.value if isinstance(part, ast.FormattedValue) else part for part in node.values)
+            return {"".join(texts) for texts in product(*(self.values(part, function) for part in parts))}
+        assert isinstance(node, ast.Name), f"{function.name} records {ast.unparse(node)}: write the kind plainly"
         return self.of_parameter(node.id, function) or self.of_local(node.id, function)
 
     def of_local(self, name: str, function: ast.FunctionDef) -> set[str]:
@@ -242,26 +243,41 @@ def test_every_rule_and_state_of_mails_is_documented() -> None:
     assert {"planned", "sending", "sent", "failed", "uncertain", "cancelled"} <= documented
 
 
+def test_every_request_of_the_api_is_documented_and_no_other() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "web" / "api").glob("*.py"))
+    found = re.findall(r'@blueprint\.(get|post|put|delete)\("([^"]+)"', code)
+    routes = {f"{verb.upper()} /api/v1{path}" for verb, path in found}
+    documented = {cell for cell in first_cells((DOCS / "how-to" / "use-the-api.md").read_text()) if " /api/" in cell}
+    assert documented == routes
+
+
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    return [(named(page), block) for page in PAGES for found, block in _FENCE.findall(page.read_text()) if found == language]
+    """The examples in a language, each with its page's name."""
+    found = [(named(sheet), *fence) for sheet in PAGES for fence in _FENCE.findall(sheet.read_text())]
+    return [(sheet, block) for sheet, kind, block in found if kind == language]
 
 
-@pytest.mark.parametrize(("page", "block"), blocks("json"), ids=lambda value: value[:40])
-def test_every_json_example_is_json_and_every_form_a_form(page: str, block: str) -> None:
+@pytest.mark.parametrize(("sheet", "block"), blocks("json"), ids=lambda value: value[:40])
+def test_every_json_example_is_json_and_every_form_a_form(sheet: str, block: str) -> None:
     document = json.loads(block)
-    if isinstance(document, dict) and "components" in document:
+    if "components" in document:
         load(document)
+    if "community" in document:
+        assert register_file.parse(document).community.key
 
 
-@pytest.mark.parametrize(("page", "block"), blocks("xml"), ids=lambda value: value[:40])
-def test_every_expression_in_an_xml_example_can_be_read(page: str, block: str) -> None:
+@pytest.mark.parametrize(("sheet", "block"), blocks("xml"), ids=lambda value: value[:40])
+def test_every_expression_in_an_xml_example_can_be_read(sheet: str, block: str) -> None:
     for source in re.findall(r"\$\{[^}]*\}", block):
         parse(source)
     if block.lstrip().startswith("<?xml"):
-        assert read(block).process_id
+        documents = [json.loads(text) for beside, text in blocks("json") if beside == sheet]
+        forms = {document["id"]: document for document in documents if "id" in document}
+        findings = lint(read(block), forms=forms, known_processes=frozenset())
+        assert [f.message for f in findings if f.severity == "error"] == []
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -273,43 +289,43 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    for link in _LINK.findall(without_code(page.read_text())):
+@pytest.mark.parametrize("sheet", PAGES, ids=named)
+def test_every_relative_link_leads_somewhere(sheet: Path) -> None:
+    for link in _LINK.findall(without_code(sheet.read_text())):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, fragment = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), f"{named(page)}: {link}"
+        target = (sheet.parent / path).resolve() if path else sheet
+        assert target.exists(), f"{named(sheet)}: {link}"
         if fragment:
             headings = _HEADING.findall(_FENCE.sub("", target.read_text()))
-            assert fragment in map(anchor, headings), f"{named(page)}: {link}"
+            assert fragment in map(anchor, headings), f"{named(sheet)}: {link}"
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:
-        page = waiting.pop()
-        if page in reached:
+        sheet = waiting.pop()
+        if sheet in reached:
             continue
-        reached.add(page)
-        for link in _LINK.findall(without_code(page.read_text())):
+        reached.add(sheet)
+        for link in _LINK.findall(without_code(sheet.read_text())):
             path = link.partition("#")[0]
             if path.endswith(".md") and ":" not in path:
-                waiting.append((page.parent / path).resolve())
-    assert {named(page) for page in PAGES} <= {named(page) for page in reached}
+                waiting.append((sheet.parent / path).resolve())
+    assert {named(sheet) for sheet in PAGES} <= {named(sheet) for sheet in reached}
 
 
 #: Folders of somebody's machine, put together here so that this file does not hold them.
 _MACHINE = re.compile(r"(?<![\w.:/])/(?:" + "|".join(("home", "root", "Users", "work", "tmp")) + r")/\w|[A-Z]:\\\\\w")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_no_page_names_a_place_on_somebodys_machine(page: Path) -> None:
-    assert _MACHINE.findall(page.read_text()) == []
+@pytest.mark.parametrize("sheet", PAGES, ids=named)
+def test_no_page_names_a_place_on_somebodys_machine(sheet: Path) -> None:
+    assert _MACHINE.findall(sheet.read_text()) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_lines_are_no_longer_than_an_editor_is_wide(page: Path) -> None:
-    long = [line for line in without_code(page.read_text()).splitlines() if len(line) > 140 and not line.startswith(("|", "#"))]
-    assert long == []
+@pytest.mark.parametrize("sheet", PAGES, ids=named)
+def test_lines_are_no_longer_than_an_editor_is_wide(sheet: Path) -> None:
+    lines = [line for line in without_code(sheet.read_text()).splitlines() if not line.startswith(("|", "#"))]
+    assert [line for line in lines if len(line) > WIDTH] == []

@@ -45,6 +45,7 @@ def create_app(services: Services) -> APIFlask:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         MAX_CONTENT_LENGTH=settings.max_upload_mb * 1_000_000,
         MAX_FORM_MEMORY_SIZE=2_000_000,
+        SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # built files are named by their content
         WTF_CSRF_TIME_LIMIT=None,
         BABEL_DEFAULT_LOCALE="nb",
         BABEL_TRANSLATION_DIRECTORIES=str(Path(__file__).parent / "translations"),

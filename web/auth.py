@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, current_user, login_user, logout_user
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from engine.model import Membership, User
 from web.context import close_session, community, db, services
@@ -122,7 +123,8 @@ def choose() -> ResponseReturnValue:
         select(User).where(User.community_id == community().id, User.active).order_by(User.name)
     ).all()
     groups: dict[int, list[str]] = {}
-    for membership in db().scalars(select(Membership).join(Membership.user).where(User.community_id == community().id)):
+    memberships = select(Membership).join(Membership.user).where(User.community_id == community().id)
+    for membership in db().scalars(memberships.options(joinedload(Membership.group))):
         groups.setdefault(membership.user_id, []).append(membership.group.name)
     return render_template("auth/choose.html", users=users, groups=groups, next=request.args.get("next"))
 

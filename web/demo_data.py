@@ -1,15 +1,16 @@
-"""The demo's community, meetings and cases. The cases are lived through by the engine under a virtual clock, never written.
+"""The demo's community, meetings and cases. The engine lives through the cases under a virtual clock.
 
-What happened "last month" was started, answered, reminded and closed by the same code that runs today, at the moments it
-would have happened; so plans, mails, history and e-mail dates agree.
+What happened "last month" was started, answered, reminded and closed by the same code that runs today, at the
+moments when it would have happened; so plans, mails, history and the dates of e-mails agree.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from email.message import EmailMessage
 
+import click
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -47,14 +48,14 @@ def load(services: Services) -> None:
         calendar = identity.calendar_of(community)
         meetings = demo_meetings.add(session, community, calendar, calendar.local_date(now))
         community_id = community.id
-    print("Living through half a year of demo cases …", flush=True)
+    click.echo("Living through half a year of demo cases …")
     scene = Scene(calendar=calendar, now=now, community_id=community_id)
     acts = [*_survey(scene, meetings.survey), *_mandate(scene, meetings.mandate), *_just_started(scene, meetings.far)]
     world = World(services, start=min(act.at for act in acts))
     for act in sorted(acts, key=lambda act: act.at):
         world.do(act)
     world.advance(now)
-    print(f"Made {len(scene.cases)} cases and {world.mails} mails.", flush=True)
+    click.echo(f"Made {len(scene.cases)} cases and {world.mails} mails.")
 
 
 # --- the virtual clock ------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ def _just_started(scene: Scene, meetings: Pair) -> list[Act]:
 
 
 def _survey(scene: Scene, meetings: Pair) -> list[Act]:
-    """An evaluation whose survey is open: four of seven parties have answered, one has a draft, one waits for approval."""
+    """An evaluation whose survey is open: four of seven have answered, one has a draft, one waits for approval."""
     calendar, at, ssu = scene.calendar, scene.at, meetings.ssu
     planned = calendar.working_days_before(calendar.last_working_day(ssu, 5), 10)
     anchored = calendar.last_working_day(ssu, 5)
@@ -298,7 +299,8 @@ def _answers(scene: Scene, ssu: date) -> list[Act]:
 def _mandate(scene: Scene, ssu: date) -> list[Act]:
     """A mandate that has been drafted, heard and cleared, and waits for SSU's meeting."""
     calendar = scene.calendar
-    body, leader = "forum-psykisk-rus", "leder.forum-psykisk-rus"
+    body, leader, managers = "forum-psykisk-rus", "leder.forum-psykisk-rus", "leder.lederforum-helse"
+    heard = "give_input"
 
     def at(working_days: int, hour: int, minute: int) -> datetime:
         return scene.at(calendar.working_days_before(ssu, working_days), hour, minute)
@@ -316,18 +318,9 @@ def _mandate(scene: Scene, ssu: date) -> list[Act]:
     return [
         scene.start(at(38, 13, 0), "mandate", request),
         scene.complete(at(27, 14, 40), "mandate", "draft_mandate", leader),
-        scene.complete(
-            at(20, 9, 5), "mandate", "give_input", "tillitsvalgt.siv", item="tillitsvalgte", outcome="ingen"
-        ),
-        scene.complete(at(18, 12, 20), "mandate", "give_input", "leder.fsu", item="fsu", outcome="innspill"),
-        scene.complete(
-            at(16, 15, 10),
-            "mandate",
-            "give_input",
-            "leder.lederforum-helse",
-            item="lederforum-helse",
-            outcome="innspill",
-        ),
+        scene.complete(at(20, 9, 5), "mandate", heard, "tillitsvalgt.siv", item="tillitsvalgte", outcome="ingen"),
+        scene.complete(at(18, 12, 20), "mandate", heard, "leder.fsu", item="fsu", outcome="innspill"),
+        scene.complete(at(16, 15, 10), "mandate", heard, managers, item="lederforum-helse", outcome="innspill"),
         scene.complete(at(10, 10, 0), "mandate", "revise_draft", leader),
         scene.complete(at(8, 11, 15), "mandate", "clarify_in_au", "leder.au", outcome="klar"),
         scene.complete(at(6, 9, 45), "mandate", "send_notice", SECRETARIAT),

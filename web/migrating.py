@@ -60,15 +60,13 @@ def _alone(database: Database) -> Iterator[Connection]:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             yield connection
         return
-    with database.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection:
-        # SQLite alters a table by making it anew; the rows that point at it must not go with the old one.
-        with _without_foreign_keys(connection), connection.begin():
-            yield connection
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-            if broken is not None:
-                raise RuntimeError(
-                    f"The migration left a row of {broken[0]} that points at nothing. Nothing was changed."
-                )
+    alone = database.engine.execution_options(begin="BEGIN IMMEDIATE")
+    # SQLite alters a table by making it anew; the rows that point at it must not go with the old one.
+    with alone.connect() as connection, _without_foreign_keys(connection), connection.begin():
+        yield connection
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise RuntimeError(f"The migration leaves a row of {broken[0]} that points at nothing; it was undone.")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Fills in any form so that it validates: for the demo, for rehearsed cases and for tests.
 
-Where the texts of the demo's people fit the form, they are used; what else is required is given something that is valid.
+Where the texts of the demo's people fit the form, they are used; whatever else is required gets something valid.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,6 +3,8 @@
 Keys of parties, chapters and questions are those of the demo's community.
 """
 
+# ruff: noqa: E501
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -15,7 +15,7 @@ LEFT = 237
 HEADER = 70
 BAR = 18
 #: Average width of a letter at the drawing's text size.
-LETTER = 7.4
+LETTER = 7.8
 MONTHS_Y, TODAY_Y, MEETINGS_Y = 18, 38, 58
 #: A month needs this much room for its name.
 _MONTH_ROOM = 62
@@ -157,8 +157,9 @@ def _scale(rows: Sequence[Row], meetings: Sequence[Meeting], today: date) -> _Sc
     # Today is shown while the case lasts; long afterwards it would only press everything to the left.
     if first <= today <= last + timedelta(days=31):
         last = max(last, today)
-    margin = timedelta(days=max(3, (last - first).days // 40))
-    return _Scale(first - margin, last + 3 * margin)
+    length = (last - first).days
+    # The last rows' words stand to the right of their bars.
+    return _Scale(first - timedelta(days=max(3, length // 40)), last + timedelta(days=max(7, length // 7)))
 
 
 def _months(scale: _Scale, month: Callable[[date], str]) -> tuple[list[Line], list[Label]]:
@@ -237,7 +238,7 @@ def _row_labels(row: Row, top: float, scale: _Scale, crossings: Sequence[float])
     yield Label(text=row.name, x=8, y=y, kind="tl-naa" if row.state == "naa" else "")
     if not row.note:
         return
-    width = len(row.note) * LETTER * 0.95
+    width = len(row.note) * LETTER
     left, right = scale.x(row.first) - _GAP, scale.x(row.last + timedelta(days=1)) + _GAP
     fits_right = right + width <= WIDTH
     fits_left = left - width >= LEFT - _GAP

@@ -125,16 +125,12 @@ def test_a_friday_a_deadline_in_the_autumn_break_and_a_tight_autumn_are_warned_a
 def test_a_date_that_is_no_meeting_yet_has_the_usual_weekday_as_alternative(
     session: Session, community: Community
 ) -> None:
-    prepared = prepare(
-        session, community, replace(EVALUATION, meetings={"ssu": date(2026, 12, 4), "au": AU}), now=NOW
-    )
+    prepared = prepare(session, community, replace(EVALUATION, meetings={"ssu": date(2026, 12, 4), "au": AU}), now=NOW)
     warning = next(w for w in prepared.warnings if w.code == "unusual_weekday")
     assert (warning.fact, warning.alternatives) == ("ssu", (date(2026, 12, 3),))
 
 
-def test_a_meeting_in_the_register_is_moved_there_and_not_here(
-    session: Session, community: Community
-) -> None:
+def test_a_meeting_in_the_register_is_moved_there_and_not_here(session: Session, community: Community) -> None:
     prepared = prepare(session, community, EVALUATION, now=NOW)
     assert all(not w.alternatives for w in prepared.warnings)
 
@@ -158,9 +154,7 @@ def test_an_odd_day_of_the_meeting_is_warned_about(
 def test_deadlines_that_are_over_before_the_start_are_counted(session: Session, community: Community) -> None:
     prepared = prepare(session, community, replace(MANDATE, meetings={"ssu": date(2026, 6, 4)}), now=NOW)
     late = next(w for w in prepared.warnings if w.code == "deadlines_past")
-    assert late.message == (
-        "To frister er alt gått ut. «Lag utkast» skulle vært ferdig 27. april, og én til er over."
-    )
+    assert late.message == ("To frister er alt gått ut. «Lag utkast» skulle vært ferdig 27. april, og én til er over.")
 
 
 def test_au_after_ssu_is_refused_at_the_au_field(session: Session, community: Community) -> None:
@@ -220,9 +214,7 @@ def test_a_body_without_members_is_refused(session: Session, community: Communit
 @pytest.mark.parametrize(
     "changes", [{"process": "ukjent"}, {"agreement": "ukjent"}, {"meetings": {"ssu": "ukjentmotexx"}}]
 )
-def test_what_is_not_there_is_not_found(
-    session: Session, community: Community, changes: dict[str, Any]
-) -> None:
+def test_what_is_not_there_is_not_found(session: Session, community: Community, changes: dict[str, Any]) -> None:
     with pytest.raises(NotFound):
         prepare(session, community, replace(EVALUATION, **changes), now=NOW)
 
@@ -277,7 +269,7 @@ def test_a_date_becomes_a_meeting_that_the_case_hangs_on(
     assert held.date == date(2026, 12, 10)
     assert [(c.instance_id, fact) for c, fact in cases.cases_at(session, held)] == [(instance.id, "ssu")]
     assert instance.title == "Mandat for Fagutvalg HR"
-    assert instance.roles["fagutvalg"] == {"group": "fagutvalg-hr"}
+    assert instance.roles["fagutvalg"]["group"] == "fagutvalg-hr"
 
 
 def test_a_case_through_a_meeting_takes_any_bodys_meeting(
@@ -297,9 +289,7 @@ def test_a_case_through_a_meeting_takes_any_bodys_meeting(
     assert instance.facts == {"meeting": "2026-11-05"}
 
 
-def test_a_case_through_a_meeting_needs_a_title(
-    session: Session, community: Community, secretary: User
-) -> None:
+def test_a_case_through_a_meeting_needs_a_title(session: Session, community: Community, secretary: User) -> None:
     request = StartRequest(
         process="motesak", meetings={"meeting": "ssu:2026-12-10"}, data={"case_types": ["orientering"]}
     )
@@ -318,9 +308,7 @@ def test_only_the_starter_groups_and_administrators_may_start(session: Session, 
     assert instance.owner_group_id == identity.group(session, community.id, "sekretariat").id
 
 
-def test_starting_twice_with_one_key_starts_one_case(
-    session: Session, community: Community, secretary: User
-) -> None:
+def test_starting_twice_with_one_key_starts_one_case(session: Session, community: Community, secretary: User) -> None:
     request = replace(EVALUATION, idempotency_key="k1")
     first = start(session, community, request, actor=secretary, now=NOW, confirmed="ja")
     again = start(session, community, request, actor=secretary, now=NOW, confirmed="ja")

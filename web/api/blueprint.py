@@ -27,7 +27,7 @@ _ABOUT = (
     "`avtaleflyt user token`. Nothing is shown or done that the person could not see or do on the pages. "
     "Refusals are problem documents (RFC 9457). A signed-in browser may read without a token."
 )
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+SECURITY = "bearer"
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1", tag="api")
 
@@ -92,7 +92,7 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
     return jsonify({"title": title, "detail": detail, "status": status}), status, headers or {}
 
 
-def _invalid(error: HTTPError) -> ResponseReturnValue:
+def _invalid(error: HTTPError) -> tuple[Response, int, Any]:
     """What the schemas refuse, field by field."""
     document: dict[str, Any] = {"title": "InvalidInput", "detail": error.message, "status": error.status_code}
     if isinstance(error.detail, dict):

@@ -61,7 +61,7 @@ def list_instances(query_data: dict[str, Any]) -> dict[str, Any]:
 
 def _place(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > 18:
-        raise InvalidInput("The cursor is not one of ours. Begin again without it.", field="cursor")
+        raise InvalidInput("The cursor is not one of ours. Begin again without it.")
     return int(cursor)
 
 

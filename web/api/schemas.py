@@ -206,9 +206,7 @@ class TaskQuery(Schema):
     group = String(validate=_IDS)
     instance = String(validate=_IDS)
     overdue = Boolean()
-    q = String(
-        validate=Length(min=1, max=100), metadata={"description": "In the task's, the party's or the case's name."}
-    )
+    q = String(validate=Length(min=1, max=100), metadata={"description": "In the name of task, party or case."})
     sort = String(load_default="due", validate=OneOf(["due", "-due", "opened"]))
     limit = Integer(load_default=50, validate=Range(min=1, max=MAX_LIMIT))
     cursor = String(validate=Length(max=200))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, union_all
 from sqlalchemy.orm import Session, defer, joinedload
@@ -66,7 +67,8 @@ def _found(
         if after is not None:
             last = tuple_(after.due, after.id)
             beyond.append(place < last if down else place > last)
-        order = (UserTask.due_date.desc(), UserTask.id.desc()) if down else (UserTask.due_date, UserTask.id)
+        columns = (UserTask.due_date, UserTask.id)
+        order = [column.desc() if down else column.asc() for column in columns]
         found = _merged(session, [*filters, *beyond], order, many, down=down)
         after = None
     if len(found) < many:
@@ -78,7 +80,7 @@ def _found(
 def _merged(
     session: Session,
     filters: Sequence[ColumnElement[bool]],
-    order: Sequence[ColumnElement[object]],
+    order: Sequence[ColumnElement[Any]],
     many: int,
     *,
     down: bool = False,
@@ -93,7 +95,7 @@ def _merged(
     return rows[:many]
 
 
-def with_row(query: Select[tuple[UserTask]]) -> Select[tuple[UserTask]]:
+def with_row(query: Select[UserTask]) -> Select[UserTask]:
     """The query with everything that a task's row shows, and without what people wrote."""
     case = joinedload(UserTask.instance).load_only(ProcessInstance.public_id, ProcessInstance.title)
     step = joinedload(UserTask.step).load_only(Step.element_id)
@@ -175,6 +177,4 @@ def _read(cursor: str, sort: str) -> _Place:
             raise ValueError("not ours")
         return _Place(due=date.fromisoformat(due) if due is not None else None, id=identity_)
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidInput(
-            "The cursor is not one of ours for this sort. Begin again without it.", field="cursor"
-        ) from error
+        raise InvalidInput("The cursor is not one of ours for this sort. Begin again without it.") from error

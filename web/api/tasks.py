@@ -17,7 +17,7 @@ from web.api import schemas, task_pages
 from web.api.blueprint import SECURITY, blueprint
 from web.context import acting, close_session, db, now, person, services, today
 
-_STALE = {412: {"description": "Someone else has changed the task. What you sent is kept as its draft."}}
+_STALE = {412: "Someone else has changed the task. What you sent is kept as its draft."}
 
 
 @blueprint.get("/tasks")

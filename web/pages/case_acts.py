@@ -24,7 +24,7 @@ from engine.model import Incident, ProcessInstance, Step, User, UserTask
 from notifications import reconciling
 from web import forms
 from web.context import acting, db, now, person, services, today
-from web.pages import case_history, case_status, case_views, task_documents
+from web.pages import case_facts, case_history, case_status, task_documents
 
 #: Longest reason that is kept.
 MAX_REASON = 2000
@@ -239,6 +239,12 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
     return redirect(url_for("cases.answer", id=id, task_id=task_id), 303)
 
 
+def hand_over(id: str) -> ResponseReturnValue:
+    """Choose the task that another person is to have."""
+    instance = _own(db(), person(), id)
+    return _page("hand_over.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"])
+
+
 def on_behalf(id: str) -> ResponseReturnValue:
     """Choose whom to answer for; the answer itself is given on the task's page."""
     instance = _own(db(), person(), id)
@@ -328,7 +334,7 @@ def cancel(id: str) -> ResponseReturnValue:
 def dates(id: str) -> ResponseReturnValue:
     """Move the dates that others hang on; every derived date follows."""
     instance = _own(db(), person(), id)
-    bound = case_views.dates_of(db(), instance)
+    bound = case_facts.dates_of(db(), instance)
     if request.method == "GET":
         return _page("dates.html", instance, bound=bound)
     problems: list[Problem] = []
@@ -345,7 +351,7 @@ def dates(id: str) -> ResponseReturnValue:
     return _done(id, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
 
 
-def _moved(bound: Sequence[case_views.Bound], problems: list[Problem]) -> dict[str, date]:
+def _moved(bound: Sequence[case_facts.Bound], problems: list[Problem]) -> dict[str, date]:
     moved: dict[str, date] = {}
     for fact in bound:
         day = _date(problems, f"fact-{fact.fact}", _("Skriv datoen for «%(name)s».", name=fact.name))
@@ -381,6 +387,7 @@ _ROUTES: Mapping[str, Callable[..., ResponseReturnValue]] = {
     "gi-videre/<task_id>": reassign,
     "rett/<task_id>": correct,
     "svar-pa-vegne-av": on_behalf,
+    "gi-videre": hand_over,
     "hopp-over": skip,
     "avslutt": cancel,
     "datoer": dates,

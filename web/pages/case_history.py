@@ -111,8 +111,13 @@ def _with_note(entry: Entry) -> str:
 
 
 def major(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """The events of the short list."""
-    return [event for event in events if event.kind not in history_words.MINOR or event.kind == "draft-saved"]
+    """The events of the short list: an answer that was approved is told once."""
+    approved = {event.task_id for event in events if event.kind == "approved"}
+    return [
+        event
+        for event in events
+        if event.kind not in history_words.MINOR and not (event.kind == "submitted" and event.task_id in approved)
+    ]
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -135,7 +140,7 @@ def _names(
         people={user.id: user.name for user in people},
         people_by_key={user.key: user.name for user in people},
         tasks={task.id: TaskName(name=task.name, party=task.item_name or "") for task in tasks.values()},
-        steps={s.id: StepName(name=s.name, asked=case_status.kind_of(asked.get(s.id, []))) for s in steps},
+        steps={s.element_id: StepName(name=s.name, asked=case_status.kind_of(asked.get(s.id, []))) for s in steps},
         elements=element_names(session, instance),
         outcome=_Outcomes(session, instance, tasks),
     )

@@ -127,7 +127,11 @@ def names(tasks: Iterable[UserTask]) -> str:
 
 def kind_of(tasks: Sequence[UserTask]) -> str:
     """What those asked are called together: parties have a contact, bodies only a group."""
-    items = [task.item_data or {} for task in tasks]
-    if items and all(item.get("contact") for item in items):
+    if are_parties(tasks):
         return _("parter")
-    return _("organer") if items and all(item.get("group") for item in items) else _("svar")
+    return _("organer") if tasks and all((task.item_data or {}).get("group") for task in tasks) else _("svar")
+
+
+def are_parties(tasks: Sequence[UserTask]) -> bool:
+    """Is each of them a party's, which has a contact?"""
+    return bool(tasks) and all((task.item_data or {}).get("contact") for task in tasks)

@@ -14,7 +14,7 @@ from engine.calendar import Calendar
 from engine.errors import EngineError
 from engine.model import Group, ProcessInstance, Step, User
 from engine.planning import PlannedStep, StartArguments
-from web.formatting import Formatter, tallord
+from web.formatting import Formatter, liste, tallord
 from web.timeline import Drawing, Meeting, Row, Span, draw
 
 #: More rows than this are put together.
@@ -249,7 +249,7 @@ def view(
     today = words.today
     shown = [stage for stage in found if stage.plan or stage.rows]
     rows = [row for stage in shown if (row := _row(stage, calendar, today, words)).planned or row.actual]
-    marks = [Meeting(label=f"{name} {words.dag(day)}", day=day) for name, day in meetings.items()]
+    marks = [Meeting(label=f"{name} {_short(day)}", day=day) for name, day in meetings.items()]
     drawing = draw(
         _grouped(rows), marks, today,
         month=lambda d: _MONTHS[d.month - 1],
@@ -261,6 +261,10 @@ def view(
     )  # fmt: skip
 
 
+def _short(day: date) -> str:
+    return f"{day.day}. {_MONTHS[day.month - 1][:3]}."
+
+
 def _verdict(found: Sequence[Stage], calendar: Calendar, words: Formatter) -> str:
     """Is the case on time, and how much may the step that waits be late?"""
     waiting = [stage for stage in found if stage.is_open]
@@ -270,12 +274,15 @@ def _verdict(found: Sequence[Stage], calendar: Calendar, words: Formatter) -> st
         return _("«%(step)s» er %(over)s.", step=late[0].name, over=words.over(due))
     if not waiting:
         return ""
-    spare = [(s.plan.slack, s) for s in waiting if s.plan and s.plan.slack]
-    on_time = _("Saken er i rute.")
-    if not spare:
-        return on_time + " " + _("Det er ingen dager å gå på i steget som pågår.")
-    days, stage = min(spare, key=lambda pair: pair[0] or 0)
-    return on_time + " " + _("«%(step)s» har %(days)s å gå på.", step=stage.name, days=words.virkedager(days or 0))
+    sentences = [_("Saken er i rute.")]
+    by_days: dict[int, list[str]] = {}
+    for stage in waiting:
+        if stage.plan and stage.plan.due:
+            by_days.setdefault(stage.plan.slack or 0, []).append(f"«{stage.name}»")
+    for days, names in sorted(by_days.items(), reverse=True):
+        spare = words.virkedager(days) if days else _("ingen dager")
+        sentences.append(_("%(steps)s har %(days)s å gå på.", steps=liste(names), days=spare))
+    return " ".join(sentences)
 
 
 def _about(found: Sequence[Stage], meetings: Mapping[str, date], words: Formatter) -> str:

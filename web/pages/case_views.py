@@ -8,17 +8,17 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
-from agreements.model import Agreement, Body, Case, CaseMeeting, Meeting
 from engine import deployments, identity, process_instances
 from engine.calendar import Calendar
 from engine.identity import Person
-from engine.model import Group, HistoryEvent, Incident, ProcessDefinition, ProcessInstance, Step, User, UserTask
-from web.formatting import Formatter
-from web.pages import case_history, case_status, case_timeline, delivery_views
+from engine.model import HistoryEvent, Incident, ProcessInstance, Step, UserTask
+from web.formatting import Formatter, tallord
+from web.pages import case_facts, case_history, case_status, case_timeline, delivery_views
+from web.pages.case_facts import Bound, CaseFacts
 from web.pages.case_history import Entry
 from web.pages.case_status import Holder, Status
 from web.pages.case_timeline import TimelineView
-from web.pages.delivery_views import Mail, MailRow
+from web.pages.delivery_views import MailRow, Unreached
 
 #: Days of history on the page; all of it has a page of its own.
 HISTORY_DAYS = 6
@@ -47,6 +47,7 @@ class StepView:
     token: str
     name: str
     several: bool
+    asks_parties: bool
     total: int
     completed: int
     due: date | None
@@ -69,16 +70,6 @@ class Ball:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bound:
-    """A date of the case, and the meeting it is taken from."""
-
-    fact: str
-    name: str
-    day: date
-    meeting: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Diagram:
     """A model with where the case is in it."""
 
@@ -90,22 +81,6 @@ class Diagram:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaseFacts:
-    """What is said about the case in its disclosure."""
-
-    number: str
-    archive: str
-    commissioned_by: str
-    agreement: Agreement | None
-    process: str
-    version: int
-    owner: str
-    started_by: str
-    dates: tuple[Bound, ...]
-    roles: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class CaseView:
     """Everything the page shows."""
 
@@ -113,7 +88,7 @@ class CaseView:
     owns: bool
     ball: Ball | None
     incidents: tuple[tuple[Incident, str], ...]
-    bounced: tuple[Mail, ...]
+    unreached: tuple[Unreached, ...]
     asked: tuple[StepView, ...]
     single: tuple[StepView, ...]
     ended: tuple[StepView, ...]
@@ -134,7 +109,6 @@ class Rows:
     instance: ProcessInstance
     steps: Sequence[Step]
     tasks: Sequence[UserTask]
-    mails: Sequence[Mail] = ()
     by_step: Mapping[int, list[UserTask]] = field(default_factory=dict)
 
     @property
@@ -162,7 +136,7 @@ def case_view(
     owns = identity.owns(person, instance)
     mails = delivery_views.mails_of(session, instance) if owns else []
     came_back = delivery_views.bounced_tasks(mails)
-    about, dates = _about(session, instance)
+    about, dates = case_facts.about(session, instance)
     incidents = process_instances.open_incidents(session, instance)
     steps = [_step_view(step, rows, person, words, came_back) for step in rows.steps]
     waiting = [view for step, view in zip(rows.steps, steps, strict=True) if step.state == "open"]
@@ -174,7 +148,7 @@ def case_view(
         owns=owns,
         ball=ball(rows.open_steps, rows.by_step, instance, words),
         incidents=tuple((incident, names.get(incident.element_id, incident.element_id)) for incident in incidents),
-        bounced=tuple(delivery_views.bounced(mails)),
+        unreached=delivery_views.unreached(mails),
         asked=tuple(view for view in waiting if view.several),
         single=tuple(view for view in waiting if not view.several),
         ended=tuple(view for step, view in zip(rows.steps, steps, strict=True) if _is_worth_reading(step, view)),
@@ -188,7 +162,7 @@ def case_view(
         next_reminder=delivery_views.next_reminder(mails),
         history=tuple(_history(session, instance, rows, person, words)),
         diagrams=tuple(_diagrams(session, instance, rows)),
-        facts=_facts(session, instance, about, dates),
+        facts=case_facts.facts(session, instance, about, dates),
     )  # fmt: skip
 
 
@@ -207,8 +181,9 @@ def _step_view(step: Step, rows: Rows, person: Person, words: Formatter, came_ba
     tasks = rows.by_step.get(step.id, [])
     ordered = sorted(tasks, key=lambda task: (task.state in ("completed", "skipped", "withdrawn"), task.position))
     return StepView(
-        token=step.token, name=step.name, several=step.total > 1 or any(task.item for task in tasks), total=step.total,
-        completed=step.completed, due=step.due_date, closes=step.closes, ended_at=step.ended_at,
+        token=step.token, name=step.name, several=step.total > 1 or any(task.item for task in tasks),
+        asks_parties=case_status.are_parties(tasks), total=step.total, completed=step.completed, due=step.due_date,
+        closes=step.closes, ended_at=step.ended_at,
         rows=tuple(_task_view(task, step, rows.instance, person, words, came_back) for task in ordered),
     )  # fmt: skip
 
@@ -249,9 +224,9 @@ def ball(
     waiting = [task for task in by_step.get(step.id, []) if task.state in ("open", "submitted")]
     due = min((task.due_date for task in waiting if task.due_date), default=step.due_date)
     others = len(open_steps) - 1
-    about = _("Steg: %(step)s", step=step.name)
+    about = step.name
     if others:
-        about += _(", og ett steg til pågår") if others == 1 else _(", og %(count)s steg til pågår", count=others)
+        about += _(", og %(count)s steg til pågår", count=tallord(others, "ett"))
     done, total = (step.completed, step.total) if step.total > 1 else (0, 0)
     return Ball(
         who=case_status.names(waiting), about=about, due=due, due_note=_due_note(due, step, words),
@@ -271,83 +246,6 @@ def _due_note(due: date | None, step: Step, words: Formatter) -> str:
         return ""
     text = words.over(due) or words.avstand(due)
     return text + ". " + _("Da lukker steget.") if step.closes and due >= words.today else text
-
-
-# --- about the case ---------------------------------------------------------------------------------------------------
-
-
-def _about(session: Session, instance: ProcessInstance) -> tuple[tuple[Case | None, Agreement | None], list[Bound]]:
-    query = (
-        select(Case, Agreement, CaseMeeting.fact, Meeting.public_id, Meeting.date, Body.short_name)
-        .outerjoin(Agreement, Agreement.id == Case.agreement_id)
-        .outerjoin(CaseMeeting, CaseMeeting.case_id == Case.id)
-        .outerjoin(Meeting, Meeting.id == CaseMeeting.meeting_id)
-        .outerjoin(Body, Body.id == Meeting.body_id)
-        .where(Case.instance_id == instance.id)
-    )
-    found = session.execute(query).all()
-    meetings = {row.fact: row for row in found if row.fact}
-    dates = []
-    for name, value in instance.facts.items():
-        day, bound = date.fromisoformat(value), meetings.get(name)
-        # A case that was moved by itself no longer has its meeting's date.
-        if bound is not None and bound.date == day:
-            dates.append(Bound(fact=name, name=bound.short_name, day=day, meeting=bound.public_id))
-        else:
-            dates.append(Bound(fact=name, name=fact_label(name), day=day))
-    about = (found[0][0], found[0][1]) if found else (None, None)
-    return about, sorted(dates, key=lambda bound: bound.day)
-
-
-def fact_label(name: str) -> str:
-    """What a date is called in a list."""
-    known = {
-        "ssu": _("Møte i SSU"), "au": _("Møte i AU"), "meeting": _("Møte"), "in_force": _("Trer i kraft"),
-    }  # fmt: skip
-    return known.get(name, name.replace("_", " ").capitalize())
-
-
-def dates_of(session: Session, instance: ProcessInstance) -> list[Bound]:
-    """The dates that others hang on, with their meetings."""
-    return _about(session, instance)[1]
-
-
-def _facts(
-    session: Session, instance: ProcessInstance, about: tuple[Case | None, Agreement | None], dates: Sequence[Bound]
-) -> CaseFacts:
-    case, agreement = about
-    columns = select(ProcessDefinition.name, ProcessDefinition.version)
-    definition = session.execute(columns.where(ProcessDefinition.id == instance.definition_id)).one()
-    people = _people(session, instance)
-    rows = session.scalars(select(Group).where(Group.community_id == instance.community_id))
-    groups = {group.key: group for group in rows}
-    owner_group = next((group.name for group in groups.values() if group.id == instance.owner_group_id), "")
-    lanes = deployments.compiled(session, instance).roles
-    return CaseFacts(
-        number=case.case_number if case else "", archive=case.archive_reference if case else "",
-        commissioned_by=case.commissioned_by if case else "", agreement=agreement, process=definition.name,
-        version=definition.version, owner=owner_group or people.get(instance.owner_id or 0, ""),
-        started_by=people.get(instance.started_by_id or 0, ""), dates=tuple(dates),
-        roles=tuple((lanes.get(role, role), _performer(whom, groups, people)) for role, whom in instance.roles.items()),
-    )  # fmt: skip
-
-
-def _people(session: Session, instance: ProcessInstance) -> dict[object, str]:
-    """Names of owner, starter and those bound to roles, by id and by key."""
-    ids = {i for i in (instance.owner_id, instance.started_by_id) if i}
-    keys = {whom["user"] for whom in instance.roles.values() if "user" in whom}
-    query = select(User).where(User.community_id == instance.community_id, User.id.in_(ids) | User.key.in_(keys))
-    found: dict[object, str] = {}
-    for user in session.scalars(query):
-        found[user.id] = found[user.key] = user.name
-    return found
-
-
-def _performer(whom: Mapping[str, str], groups: Mapping[str, Group], people: Mapping[object, str]) -> str:
-    if "user" in whom:
-        return people.get(whom["user"], whom["user"])
-    group = groups.get(whom.get("group", ""))
-    return group.name if group else whom.get("group", "")
 
 
 # --- history and diagram ----------------------------------------------------------------------------------------------

@@ -130,9 +130,26 @@ def bounced(mails: Iterable[Mail]) -> list[Mail]:
     return list(open_ones.values())
 
 
-def bounced_tasks(mails: Iterable[Mail]) -> set[int]:
-    """Ids of the tasks whose holder a mail did not reach."""
-    return {mail.task_id for mail in bounced(mails) if mail.task_id is not None}
+@dataclass(frozen=True, kw_only=True)
+class Unreached:
+    """A person whom mails did not reach, and what they do not know about."""
+
+    name: str
+    steps: tuple[str, ...]
+
+
+def unreached(mails: Iterable[Mail]) -> tuple[Unreached, ...]:
+    """Those whom mails did not reach, each once."""
+    steps: dict[str, list[str]] = {}
+    for mail in bounced(mails):
+        steps.setdefault(mail.recipient, []).append(f"«{mail.step}»")
+    return tuple(Unreached(name=name, steps=tuple(dict.fromkeys(found))) for name, found in steps.items())
+
+
+def bounced_tasks(mails: Sequence[Mail]) -> set[int]:
+    """Ids of the tasks that nobody knows of, because no mail about them arrived."""
+    reached = {mail.task_id for mail in mails if mail.state == "sent"}
+    return {mail.task_id for mail in bounced(mails) if mail.task_id is not None and mail.task_id not in reached}
 
 
 def next_reminder(mails: Iterable[Mail]) -> datetime | None:

@@ -10,9 +10,13 @@ from flask_babel import gettext as _
 from web.formatting import liste, tallord
 
 #: What a reader can do without in the short list: each is told by the event beside it.
-MINOR = frozenset({"draft-saved", "claimed", "released", "step-completed", "step-skipped", "step-withdrawn"})
+MINOR = frozenset(
+    {"claimed", "released", "step-completed", "step-skipped", "step-withdrawn", "document-added", "document-removed"}
+)
 #: What happens inside a party before its answer is given; nobody else's business.
-INTERNAL = frozenset({"draft-saved", "claimed", "released", "submitted", "sent-back"})
+INTERNAL = frozenset(
+    {"draft-saved", "claimed", "released", "submitted", "sent-back", "document-added", "document-removed"}
+)
 
 
 class Event(Protocol):
@@ -53,7 +57,8 @@ class Names:
     people: Mapping[int, str] = field(default_factory=dict)
     people_by_key: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[int, TaskName] = field(default_factory=dict)
-    steps: Mapping[int, StepName] = field(default_factory=dict)
+    #: By element id.
+    steps: Mapping[str, StepName] = field(default_factory=dict)
     elements: Mapping[str, str] = field(default_factory=dict)
     #: Task id and outcome code -> the words of the form.
     outcome: Callable[[int | None, str], str] = lambda task_id, code: code
@@ -89,8 +94,7 @@ def _task(event: Event, names: Names) -> TaskName:
 
 
 def _step(event: Event, names: Names) -> StepName:
-    known = names.steps.get(int(event.data.get("step") or 0))
-    return known or StepName(name=_element(event, names))
+    return names.steps.get(str(event.data.get("element") or "")) or StepName(name=_element(event, names))
 
 
 def _element(event: Event, names: Names) -> str:
@@ -114,6 +118,10 @@ def _unknown(event: Event, names: Names) -> str:
 
 def _started(event: Event, names: Names) -> str:
     return _("%(who)s startet saken.", who=_who(event, names))
+
+
+def _warned(event: Event, names: Names) -> str:
+    return _("%(who)s beholdt datoer som er uvanlige.", who=_who(event, names))
 
 
 def _completed(event: Event, names: Names) -> str:
@@ -280,6 +288,24 @@ def _corrected(event: Event, names: Names) -> str:
     return _("%(who)s rettet svaret på «%(task)s»%(party)s.", **_about(event, names))
 
 
+def _task_closed(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    whom = task.party or _("den som hadde oppgaven")
+    return _("Fristen for «%(task)s» gikk ut uten svar fra %(whom)s.", task=task.name, whom=whom)
+
+
+def _document_added(event: Event, names: Names) -> str:
+    if event.task_id is None:
+        return _("%(who)s la en fil til saken.", who=_who(event, names))
+    return _("%(who)s la ved en fil i «%(task)s»%(party)s.", **_about(event, names))
+
+
+def _document_removed(event: Event, names: Names) -> str:
+    if event.task_id is None:
+        return _("%(who)s fjernet en fil fra saken.", who=_who(event, names))
+    return _("%(who)s fjernet en fil i «%(task)s»%(party)s.", **_about(event, names))
+
+
 def _reminded(event: Event, names: Names) -> str:
     mails = int(event.data.get("mails") or 0)
     count = tallord(mails)
@@ -302,6 +328,7 @@ def _about(event: Event, names: Names) -> dict[str, str]:
 
 _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "started": _started,
+    "warnings-confirmed": _warned,
     "completed": _completed,
     "cancelled": _cancelled,
     "facts-set": _facts,
@@ -322,6 +349,9 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "completed-task": _answered,
     "approved": _approved,
     "answered-on-behalf": _on_behalf,
+    "task-closed": _task_closed,
+    "document-added": _document_added,
+    "document-removed": _document_removed,
     "extended": _extended,
     "corrected": _corrected,
     "reminded": _reminded,

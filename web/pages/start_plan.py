@@ -1,7 +1,7 @@
 """The plan of a start as its page shows it: what to take a stand on, the dates in groups, the mails."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
@@ -67,11 +67,12 @@ class Groups:
 def table(plan: CasePlan, prepared: Prepared, today: date) -> Groups:
     """Every step in the order of its date, under the meeting it leads to."""
     dated = sorted((s for s in plan.steps if s.due), key=lambda s: (s.due or today, s.opens))
+    ends = {step.due for step in dated}
     found: dict[str, list[Row]] = {}
     count = len(prepared.data.get("parties", ()))
     for step in dated:
         found.setdefault(_group(step.due or today, prepared, today), []).append(
-            Row(step=step, who=who(step, count), notes=_notes(step, today))
+            Row(step=step, who=who(step, count), notes=_notes(step, today, ends))
         )
     return Groups(
         groups=tuple((name, tuple(rows)) for name, rows in found.items()),
@@ -90,8 +91,10 @@ def _group(due: date, prepared: Prepared, today: date) -> str:
     return _("Etter %(body)s", body=meetings[-1].body.short_name) if meetings else _("Alle steg")
 
 
-def _notes(step: Step, today: date) -> str:
-    opens = _("åpner %(day)s", day=dag(step.opens, today=today)) if step.opens > today else ""
+def _notes(step: Step, today: date, ends: Set[date | None]) -> str:
+    # A step that opens when the one before it ends opens earlier if that one is done earlier: no date to promise.
+    waits = step.opens > today and step.opens not in ends
+    opens = _("åpner %(day)s", day=dag(step.opens, today=today)) if waits else ""
     return ", ".join(note for note in (opens, step.note) if note)
 
 

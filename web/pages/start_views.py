@@ -171,6 +171,16 @@ def reference(form: Mapping[str, str], fact: FactChoice) -> str:
     return "" if value == NONE else value
 
 
+def unclear(form: Mapping[str, str], facts: Iterable[FactChoice]) -> dict[str, str]:
+    """Where a new date was written but another meeting is marked: which one is meant is not for us to guess."""
+    text = _("Du har skrevet en dato. Marker «En annen dato», eller tøm feltet.")
+    return {
+        fact.fact: text
+        for fact in facts
+        if form.get(f"dato-{fact.fact}") not in (None, "", fact.other_date) and form.get(f"mote-{fact.fact}") != OTHER
+    }
+
+
 def check_meetings(session: Session, community: Community, needed: Needs, state: StartState) -> None:
     """Raises InvalidInput at the fact that doesn't fit."""
     chosen_meetings(session, community, state.request(), needed)

@@ -57,6 +57,9 @@ def what() -> ResponseReturnValue:
 
 
 def _choose(choices: list[start_views.ProcessChoice], process: str, agreement: str | None) -> ResponseReturnValue:
+    begun = start_state.read()
+    if not process and begun is not None:
+        process, agreement = begun.process, agreement or begun.agreement
     missing = ""
     if "velg" in request.args:
         missing = "avtale" if any(c.key == process for c in choices) else "prosess"
@@ -135,6 +138,8 @@ def when() -> ResponseReturnValue:
     sent = {fact.fact: start_views.reference(request.form, fact) for fact in shown}
     state = replace(state, meetings={fact: value for fact, value in sent.items() if value})
     if "_tilbake" not in request.form:
+        if unclear := start_views.unclear(request.form, shown):
+            return _ask_when(definition, needed, state, sent, unclear)
         try:
             start_views.check_meetings(db(), community(), needed, state)
         except EngineError as error:

@@ -1,0 +1,138 @@
+"""When something automatic fails, what a person did is kept, and the case stands until it is mended."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from engine import process_instances
+from engine.errors import ElementFailed, NotOpen
+from engine.model import Incident, UserTask
+from tests.engine.drawing import gateway, model, several, task, timer
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
+
+MEETING = date(2026, 6, 10)
+DIVIDES = model(
+    "start>ask ask>which which>a which>b a>end b>end", task("ask", WITH_FORM), gateway("which", "b"), task("a"), task("b"),
+    conditions={"which>a": "${10 / tall &gt; 1}"},
+)  # fmt: skip
+ASKS_SOMEONE = model("start>ask ask>then then>end", task("ask", WITH_FORM), task("then", 'camunda:assignee="${utfall}"'))
+
+
+def retry(lab: Lab, case: int, position: int = 0) -> None:
+    with lab.database.transaction() as session:
+        held = process_instances.locked(session, case)
+        incident = process_instances.open_incidents(session, held)[position]
+        process_instances.retry(session, held, incident, now=lab.clock(), actor_id=None)
+
+
+def test_an_answer_is_kept_when_the_gateway_after_it_fails(lab: Lab) -> None:
+    lab.deploy(DIVIDES)
+    case = lab.begin()
+    ask = lab.task(case, "ask").id
+    lab.send(ask, "person1", tall=0, tekst="Dette er viktig")
+    with lab.database.reading() as session:
+        kept = session.get_one(UserTask, ask)
+        assert (kept.state, kept.answers) == ("completed", {"tall": 0, "tekst": "Dette er viktig"})
+    (incident,) = lab.incidents(case)
+    assert (incident.element_id, incident.call_path) == ("which", "")
+    assert "zero" in incident.cause.lower()
+    stands = lab.instance(case)
+    assert (stands.state, stands.open_incidents, lab.waiting(case)) == ("active", 1, [])
+    assert kinds(lab, case)[-3:] == ["completed-task", "step-completed", "incident"]
+    assert_chain_whole(lab, case)
+
+
+def test_an_incident_is_retried_once_its_cause_is_mended(lab: Lab) -> None:
+    lab.deploy(ASKS_SOMEONE)
+    case = lab.begin()
+    lab.send(lab.task(case, "ask").id, "person1", utfall="person3")
+    (incident,) = lab.incidents(case)
+    assert (incident.element_id, incident.cause) == ("then", "There is no user 'person3'.")
+    lab.people(4)
+    retry(lab, case)
+    (then,) = lab.tasks(case)
+    assert then.assignee is not None
+    assert (then.assignee.key, lab.incidents(case), lab.instance(case).open_incidents) == ("person3", [], 0)
+    with lab.database.reading() as session:
+        mended = session.scalars(select(Incident)).one()
+        assert mended.resolved_at == lab.clock()
+    assert_chain_whole(lab, case)
+
+
+def test_an_incident_whose_cause_remains_is_an_incident_again(lab: Lab) -> None:
+    lab.deploy(ASKS_SOMEONE)
+    case = lab.begin()
+    lab.send(lab.task(case, "ask").id, "person1", utfall="person3")
+    retry(lab, case)
+    assert [i.element_id for i in lab.incidents(case)] == ["then"]
+    assert lab.instance(case).open_incidents == 1
+    with lab.database.transaction() as session:
+        held = process_instances.locked(session, case)
+        first = session.scalars(select(Incident).order_by(Incident.id)).first()
+        assert first is not None
+        with pytest.raises(NotOpen, match="already resolved"):
+            process_instances.retry(session, held, first, now=lab.clock(), actor_id=None)
+
+
+def test_a_case_that_fails_at_its_start_stands_there(lab: Lab) -> None:
+    lab.deploy(model("start>then then>end", task("then", 'camunda:assignee="nobody"')))
+    case = lab.begin()
+    assert [(i.element_id, i.cause) for i in lab.incidents(case)] == [("then", "There is no user 'nobody'.")]
+
+
+def test_a_timer_that_leads_to_a_failure_fires_once(lab: Lab) -> None:
+    lab.deploy(model("start>later later>then then>end", timer("later", "${meeting}"), task("then", WITH_FORM, several("${meeting}"))))
+    case = lab.begin(facts={"meeting": MEETING})
+    lab.clock.to(MEETING, 0)
+    assert lab.wake(case)
+    assert [i.element_id for i in lab.incidents(case)] == ["then"]
+    with lab.database.reading() as session:
+        assert process_instances.due(session, lab.clock() + timedelta(days=1)) == []
+    assert not lab.wake(case)
+
+
+def test_the_other_branch_goes_on_while_one_stands(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>fork fork>ask fork>other ask>which which>a which>join a>join other>join join>end",
+            gateway("fork", kind="parallel"), gateway("join", kind="parallel"), task("ask", WITH_FORM), task("other"),
+            gateway("which", "join"), task("a"), conditions={"which>a": "${10 / tall &gt; 1}"},
+        )
+    )  # fmt: skip
+    case = lab.begin()
+    lab.send(lab.task(case, "ask").id, "person1", tall=0)
+    assert lab.waiting(case) == ["other"]
+    lab.send(lab.task(case, "other").id, "person1")
+    assert (lab.instance(case).state, lab.waiting(case), len(lab.incidents(case))) == ("active", [], 1)
+
+
+def test_a_model_that_runs_for_ever_stands_and_holds_nobody_up(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>ask ask>round round>back round>end back>round", task("ask", WITH_FORM), gateway("round", "end"),
+            gateway("back"), conditions={"round>back": "${utfall == 'evig'}"},
+        )
+    )  # fmt: skip
+    case = lab.begin()
+    lab.send(lab.task(case, "ask").id, "person1", utfall="evig")
+    (incident,) = lab.incidents(case)
+    assert "for ever" in incident.cause
+
+
+def test_steps_that_ask_nobody_in_a_loop_are_an_incident_too(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>ask ask>round round>none none>again again>round again>end", task("ask", WITH_FORM), gateway("round"),
+            task("none", WITH_FORM, several("${[]}")), gateway("again", "end"), conditions={"again>round": "${utfall == 'evig'}"},
+        )
+    )  # fmt: skip
+    case = lab.begin()
+    ask = lab.task(case, "ask").id
+    try:
+        lab.send(ask, "person1", utfall="evig")
+    except ElementFailed:
+        pytest.fail("the answer was lost")
+    with lab.database.reading() as session:
+        assert session.get_one(UserTask, ask).state == "completed"
+    assert len(lab.incidents(case)) == 1
