@@ -13,7 +13,7 @@ from bench.measuring import Row, Samples, counting, timed
 from bench.world import BenchWorld, build_world
 from engine.database import Database
 from engine.model import ProcessInstance
-from tests.postgres import temporary_database
+from tests.postgres import PostgresServer
 
 ROUNDS = 5
 PER_ROUND = 20
@@ -24,11 +24,16 @@ CROWD = 50
 @contextmanager
 def backends() -> Iterator[dict[str, Database]]:
     """A SQLite file and a PostgreSQL of our own."""
-    with TemporaryDirectory() as folder, temporary_database() as url:
-        databases = {"sqlite": Database(f"sqlite:///{Path(folder) / 'bench.db'}"), "postgresql": Database(url, pool_size=60)}
+    server = PostgresServer()
+    with TemporaryDirectory() as folder:
+        databases = {
+            "sqlite": Database(f"sqlite:///{Path(folder) / 'bench.db'}"),
+            "postgresql": Database(server.create(), pool_size=60),
+        }
         yield databases
         for database in databases.values():
             database.dispose()
+    server.close()
 
 
 def floor(database: Database, world: BenchWorld) -> None:
@@ -51,8 +56,9 @@ def alternating(
             timed(next(acts), samples)
         for _ in range(PER_ROUND):
             timed(lambda: floor(database, world), floors)
+    act = next(acts)
     with counting(database) as counter:
-        next(acts)()
+        act()
     return Row(
         name=name, backend=backend, n=len(samples.wall), median_ms=round(samples.median_ms, 2),
         p95_ms=round(samples.p95_ms, 2), cpu_ms=round(samples.cpu_ms, 2), per_s=round(1000 / samples.median_ms, 1),
@@ -115,8 +121,8 @@ def crowd(backend: str, database: Database, world: BenchWorld) -> None:
         sys.exit(f"{len(errors)} of {CROWD} answers failed: {errors[0]}")
     Row(
         name=f"crowd_of_{CROWD}", backend=backend, n=CROWD, median_ms=round(samples.median_ms, 1),
-        p95_ms=round(samples.p95_ms, 1), cpu_ms=None, per_s=None, statements=None, commits=None, floor=None, floor_ms=None,
-        ratio=None,
+        p95_ms=round(samples.p95_ms, 1), cpu_ms=None, per_s=None, statements=None, commits=None, floor=None,
+        floor_ms=None, ratio=None,
     ).print()  # fmt: skip
 
 

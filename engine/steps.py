@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -142,7 +142,12 @@ def _prepare(
         round=_round(instance, waiting), token=waiting.token, opened_at=now, total=len(asked), completed=0,
         state="open", closes=element.closes,
     )  # fmt: skip
-    tasks = [_task(execution, waiting, step, instance, people, item, now) for item in asked]
+    texts = [_texts(execution, waiting, item) for item in asked]
+    people.look_up(texts)
+    tasks = [
+        _task(execution, waiting, step, instance, people, item, text, now)
+        for item, text in zip(asked, texts, strict=True)
+    ]
     sequential = element.multi_instance is not None and element.multi_instance.sequential
     for position, task in enumerate(tasks):
         task.position = position
@@ -225,10 +230,10 @@ def _task(
     instance: ProcessInstance,
     people: "_People",
     item: Any,
+    text: Mapping[str, str | None],
     now: datetime,
 ) -> UserTask:
-    element, scope = waiting.element, item_scope(waiting, item)
-    text = {name: execution.text_at(waiting.token, source, scope) for name, source in _keys(waiting).items()}
+    element = waiting.element
     role = instance.roles.get(element.role or "", {})
     assignee, candidate_group = text["assignee"], text["group"]
     if assignee is None and candidate_group is None:
@@ -258,14 +263,16 @@ def _task(
     )
 
 
-def _keys(waiting: Waiting) -> dict[str, str | None]:
-    element = waiting.element
-    return {
+def _texts(execution: Execution, waiting: Waiting, item: Any) -> dict[str, str | None]:
+    """What the element's keys come to for one item."""
+    element, scope = waiting.element, item_scope(waiting, item)
+    keys = {
         "assignee": element.assignee,
         "group": element.candidate_groups,
         "approver": element.properties.get("approver"),
         "form": element.properties.get("form"),
     }
+    return {name: execution.text_at(waiting.token, source, scope) for name, source in keys.items()}
 
 
 class _People:
@@ -276,26 +283,33 @@ class _People:
         self._instance = instance
         # Those bound to roles were found, and let in, when the case started.
         bound = instance.roles.values()
-        self._users: dict[str, int | None] = {r["user"]: r["id"] for r in bound if "user" in r}
-        self._groups: dict[str, int | None] = {r["group"]: r["id"] for r in bound if "group" in r}
+        self._users: dict[str, int] = {r["user"]: r["id"] for r in bound if "user" in r}
+        self._groups: dict[str, int] = {r["group"]: r["id"] for r in bound if "group" in r}
         self._known = ({*self._users.values()}, {*self._groups.values()})
 
+    def look_up(self, texts: Iterable[Mapping[str, str | None]]) -> None:
+        """Find everybody that these name, with one query for users and one for groups."""
+        asked = list(texts)
+        self._read(User, self._users, {t[name] for t in asked for name in ("assignee", "approver")})
+        self._read(Group, self._groups, {t["group"] for t in asked})
+
+    def _read(self, table: type[User] | type[Group], held: dict[str, int], keys: set[str | None]) -> None:
+        if new := [key for key in keys if key and key not in held]:
+            mine = table.community_id == self._instance.community_id
+            found = self._session.execute(select(table.key, table.id).where(mine, table.key.in_(new)))
+            held.update({row.key: row.id for row in found})
+
     def user(self, key: str | None, waiting: Waiting) -> int | None:
-        return self._find(User, self._users, key, waiting)
+        return self._known_id("user", self._users, key, waiting)
 
     def group(self, key: str | None, waiting: Waiting) -> int | None:
-        return self._find(Group, self._groups, key, waiting)
+        return self._known_id("group", self._groups, key, waiting)
 
-    def _find(
-        self, table: type[User] | type[Group], held: dict[str, int | None], key: str | None, waiting: Waiting
-    ) -> int | None:
+    def _known_id(self, kind: str, held: Mapping[str, int], key: str | None, waiting: Waiting) -> int | None:
         if not key:
             return None
         if key not in held:
-            query = select(table.id).where(table.community_id == self._instance.community_id, table.key == key)
-            held[key] = self._session.scalar(query)
-        if held[key] is None:
-            raise _failure(waiting, f"There is no {table.__tablename__} {key!r}.")
+            raise _failure(waiting, f"There is no {kind} {key!r}.")
         return held[key]
 
     def let_see(self) -> None:

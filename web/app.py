@@ -11,6 +11,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response, g, request, session
 from flask_babel import Babel
+from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFProtect
 
 from engine import history
@@ -34,7 +35,12 @@ def create_app(services: Services) -> APIFlask:
     """The web application. Starts no clock and opens no connection."""
     settings = services.settings
     app = APIFlask(
-        "web", title="Avtaleflyt", version="1", static_folder=str(STATIC), docs_path=None, spec_path="/api/v1/openapi.json"
+        "web",
+        title="Avtaleflyt",
+        version="1",
+        static_folder=str(STATIC),
+        docs_path=None,
+        spec_path="/api/v1/openapi.json",
     )
     app.config.update(
         SECRET_KEY=settings.signing_key(),
@@ -56,7 +62,7 @@ def create_app(services: Services) -> APIFlask:
     auth.login_manager.login_view = "auth.login"
     Babel(app, locale_selector=locale)
     for module in (auth, tasks, cases, starting, deliveries, meetings, agreements, about, demo):
-        module.pages.enable_openapi = False  # type: ignore[attr-defined]
+        module.pages.enable_openapi = False
         app.register_blueprint(module.pages)
     csrf.exempt(api.blueprint)
     app.register_blueprint(api.blueprint)
@@ -115,5 +121,5 @@ def _page_context() -> dict[str, Any]:
         "secretariat_email": community().email,
         "locale": locale(),
         "today": today(),
-        "demo": current_services().settings.demo,
+        "user_links": [("/demo/e-post", _("E-poster i demoen"))] if current_services().settings.demo else [],
     }

@@ -65,7 +65,10 @@ def hash_password(password: str) -> str:
 def password_fits(user: User | None, password: str) -> bool:
     """Is this the user's password? Takes as long when there is no such user."""
     try:
-        return _hasher.verify(user.password_hash if user and user.password_hash else _NOBODY, password) and user is not None
+        return (
+            _hasher.verify(user.password_hash if user and user.password_hash else _NOBODY, password)
+            and user is not None
+        )
     except (VerifyMismatchError, InvalidHashError):
         return False
 
@@ -113,15 +116,19 @@ def choose() -> ResponseReturnValue:
     if not services().settings.demo:
         abort(404)
     if request.method == "POST":
-        user = db().scalars(
-            select(User).where(User.key == request.form.get("user", ""), User.community_id == community().id, User.active)
-        ).first()
+        user = (
+            db()
+            .scalars(
+                select(User).where(
+                    User.key == request.form.get("user", ""), User.community_id == community().id, User.active
+                )
+            )
+            .first()
+        )
         if user is None:
             abort(404)
         return _enter(user, request.form.get("next"))
-    users = db().scalars(
-        select(User).where(User.community_id == community().id, User.active).order_by(User.name)
-    ).all()
+    users = db().scalars(select(User).where(User.community_id == community().id, User.active).order_by(User.name)).all()
     groups: dict[int, list[str]] = {}
     memberships = select(Membership).join(Membership.user).where(User.community_id == community().id)
     for membership in db().scalars(memberships.options(joinedload(Membership.group))):
@@ -159,7 +166,9 @@ def accept(token: str) -> ResponseReturnValue:
         return render_template("auth/invitation.html", valid=False), 410
     if request.method == "GET" or len(password) < MIN_PASSWORD:
         too_short = request.method == "POST"
-        return render_template("auth/invitation.html", valid=True, too_short=too_short, minimum=MIN_PASSWORD), 422 if too_short else 200
+        return render_template(
+            "auth/invitation.html", valid=True, too_short=too_short, minimum=MIN_PASSWORD
+        ), 422 if too_short else 200
     hashed = hash_password(password)
     close_session()
     with services().database.transaction() as write:

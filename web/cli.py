@@ -30,8 +30,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def configure_logging(level: str) -> None:
     """Structured lines on stderr."""
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("apscheduler", "alembic", "spiff", "mail.log"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
@@ -50,7 +50,9 @@ class Refusing(click.Group):
             click.echo(error.message, err=True)
             ctx.exit(1)
         except (OperationalError, ProgrammingError) as error:
-            click.echo(f"The database does not answer as expected: {error.orig}\nRun `avtaleflyt migrate` first?", err=True)
+            click.echo(
+                f"The database does not answer as expected: {error.orig}\nRun `avtaleflyt migrate` first?", err=True
+            )
             ctx.exit(1)
 
 
@@ -212,7 +214,9 @@ def plan(
     roles: tuple[str, ...], today: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Every step of a case with its dates and reasons; changes nothing."""
-    request = commands.request(process, _meetings(meetings), parties, _pairs(roles, "--role"), dict(_pairs(values, "--set")))
+    request = commands.request(
+        process, _meetings(meetings), parties, _pairs(roles, "--role"), dict(_pairs(values, "--set"))
+    )
     day = _day(today, "--today") if today else None
     with commands.planning_session(services(ctx), ctx.obj) as (session, community, now):
         document = commands.plan(session, community, request, now=now, today=day)
@@ -291,7 +295,11 @@ def deliveries(ctx: click.Context, instance_id: str | None, as_json: bool) -> No
     """Mails planned and sent."""
     with services(ctx).database.reading() as session:
         rows = commands.deliveries(session, community_of(session, ctx.obj), instance_id)
-    show(rows, as_json, lambda: "\n".join(f"{r['planned_at']}  {r['state']:10} {r['rule']:14} {r['to']}" for r in rows) or "No mails.")
+    show(
+        rows,
+        as_json,
+        lambda: "\n".join(f"{r['planned_at']}  {r['state']:10} {r['rule']:14} {r['to']}" for r in rows) or "No mails.",
+    )
 
 
 @main.command()
@@ -304,7 +312,9 @@ def cancel(ctx: click.Context, instance_id: str, reason: str, user_key: str | No
     """End a case for good."""
     served = services(ctx)
     with served.database.transaction() as session:
-        commands.cancel(session, community_of(session, ctx.obj), instance_id, user_key, now=served.clock(), reason=reason)
+        commands.cancel(
+            session, community_of(session, ctx.obj), instance_id, user_key, now=served.clock(), reason=reason
+        )
     show({"id": instance_id, "state": "cancelled"}, as_json, lambda: f"Cancelled {instance_id}.")
 
 
@@ -357,6 +367,22 @@ def complete(ctx: click.Context, task_id: str, user_key: str, data: str | None, 
 
 
 @main.group()
+def community() -> None:
+    """The health community: parties, bodies, meetings, agreements."""
+
+
+@community.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def community_load(ctx: click.Context, file: Path) -> None:
+    """Load a community's data file; loading it again brings what has changed."""
+    served = services(ctx)
+    with served.database.transaction() as session:
+        report = commands.load_community(session, file, now=served.clock())
+    click.echo(report)
+
+
+@main.group()
 def user() -> None:
     """People who sign in."""
 
@@ -406,8 +432,6 @@ def user_token(ctx: click.Context, key: str) -> None:
     with served.database.transaction() as session:
         token = commands.make_token(session, community_of(session, ctx.obj), key, now=served.clock())
     click.echo(token)
-
-
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ def plan(
 
 def _planned_step(step: plans.Step) -> dict[str, Any]:
     return {
-        "element": step.element, "name": step.name, "round": step.round, "role": step.role, "who": list(step.performers),
+        "element": step.element, "name": step.name, "round": step.round, "role": step.role,
+        "who": list(step.performers),
         "opens": step.opens.isoformat(), "due": step.due.isoformat() if step.due else None, "basis": step.basis,
         "reason": step.reason, "reminders": [d.isoformat() for d in step.reminders],
     }  # fmt: skip
@@ -198,7 +199,8 @@ def instances(session: Session, community: Community) -> list[dict[str, Any]]:
 def instance_row(found: ProcessInstance) -> dict[str, Any]:
     """A case as a row."""
     return {
-        "id": found.public_id, "process": found.definition.key, "version": found.definition.version, "title": found.title,
+        "id": found.public_id, "process": found.definition.key, "version": found.definition.version,
+        "title": found.title,
         "state": found.state, "started_at": found.started_at.isoformat(), "revision": found.revision,
         "ended_at": found.ended_at.isoformat() if found.ended_at else None,
         "wake_at": found.wake_at.isoformat() if found.wake_at else None, "facts": found.facts,
@@ -260,7 +262,8 @@ def deliveries(session: Session, community: Community, public_id: str | None) ->
         query = query.where(Delivery.instance_id == find_instance(session, community, public_id).id)
     return [
         {
-            "id": d.public_id, "instance": instance_id, "rule": d.rule, "to": to, "state": d.state, "subject": d.subject,
+            "id": d.public_id, "instance": instance_id, "rule": d.rule, "to": to, "state": d.state,
+            "subject": d.subject,
             "planned_at": d.planned_at.isoformat(), "sent_at": d.sent_at.isoformat() if d.sent_at else None,
             "message_id": d.message_id, "error": d.last_error,
         }
@@ -342,6 +345,12 @@ def complete(
     return task_row(user_tasks.complete(session, task.id, answers, actor=person, now=now))
 
 
+def load_community(session: Session, file: Path, *, now: datetime) -> str:
+    """Load a community's data file; answers what happened, as one line."""
+    loaded = communities.load_and_report(session, communities.read_data_file(file), now=now)
+    return f"{loaded.community.name}: {len(loaded.changes)} changes."
+
+
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
@@ -350,9 +359,7 @@ def find_user(session: Session, community: Community, key: str) -> User:
     return identity.user(session, community.id, key)
 
 
-def add_user(
-    session: Session, community: Community, key: str, name: str, email: str, groups: Sequence[str]
-) -> None:
+def add_user(session: Session, community: Community, key: str, name: str, email: str, groups: Sequence[str]) -> None:
     """Add a person to the community. Raises InvalidInput for a key that is taken or an address that is none."""
     if session.scalar(select(User.id).where(User.community_id == community.id, User.key == key)) is not None:
         raise InvalidInput(f"There is a user {key!r} already. Choose another key.")

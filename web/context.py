@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import cast
 
 from flask import current_app, g
+from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -74,7 +75,7 @@ def person() -> Person:
     """Who is signed in. Raises NotAllowed when nobody is."""
     if "person" not in g:
         if not current_user.is_authenticated:
-            raise NotAllowed("Logg inn først.")
+            raise NotAllowed(_("Logg inn først."))
         g.person = identity.person_by_id(db(), current_user.user_id)
     return cast(Person, g.person)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from agreements import communities, starting
 from agreements.starting import StartRequest
-from engine import identity, process_instances, task_forms, user_tasks
+from engine import identity, process_instances, steering, task_forms, user_tasks
 from engine.calendar import Calendar
 from engine.database import Database
 from engine.identity import Person
@@ -200,7 +200,7 @@ class Scene:
             )
             secretariat = self.person(session, SECRETARIAT)
             for task_id in session.scalars(silent.order_by(UserTask.id)).all():
-                user_tasks.extend(session, task_id, due_date=due, actor=secretariat, now=now, reason=reason)
+                steering.extend(session, task_id, due_date=due, actor=secretariat, now=now, reason=reason)
 
         return Act(at=at, do=do)
 

@@ -1,4 +1,7 @@
-"""Every refusal as a friendly page, or as a problem document for the API. No trace reaches a person; every one reaches the log."""
+"""Every refusal as a friendly page, or as a problem document for the API.
+
+No trace reaches a person; every one reaches the log.
+"""
 
 import logging
 
@@ -70,17 +73,37 @@ def page(status: int, message: str | None) -> ResponseReturnValue:
 
 def _words(status: int) -> tuple[str, str, str]:
     known = {
-        400: (_("Vi forsto ikke forespørselen"), _("Noe i adressen eller skjemaet var feil."), _("Gå tilbake og prøv igjen.")),
-        403: (_("Du har ikke tilgang"), _("Dette kan du ikke gjøre."), _("Spør sekretariatet hvis du mener du skal kunne det.")),
+        400: (
+            _("Vi forsto ikke forespørselen"),
+            _("Noe i adressen eller skjemaet var feil."),
+            _("Gå tilbake og prøv igjen."),
+        ),
+        403: (
+            _("Du har ikke tilgang"),
+            _("Dette kan du ikke gjøre."),
+            _("Spør sekretariatet hvis du mener du skal kunne det."),
+        ),
         404: (
             _("Vi finner ikke siden"),
             _("Den kan være flyttet, eller du har ikke tilgang til den."),
             _("Se om oppgaven ligger i listen din."),
         ),
-        409: (_("Noen andre rakk det først"), _("Saken er endret siden du åpnet siden."), _("Se på den på nytt. Det du skrev, er lagret.")),
+        409: (
+            _("Noen andre rakk det først"),
+            _("Saken er endret siden du åpnet siden."),
+            _("Se på den på nytt. Det du skrev, er lagret."),
+        ),
         410: (_("Lenken virker ikke lenger"), _("Den er brukt eller for gammel."), _("Be sekretariatet om en ny.")),
-        413: (_("Filen er for stor"), _("Vi kunne ikke ta imot filen."), _("Gjør den mindre, eller send den til sekretariatet.")),
+        413: (
+            _("Filen er for stor"),
+            _("Vi kunne ikke ta imot filen."),
+            _("Gjør den mindre, eller send den til sekretariatet."),
+        ),
         422: (_("Dette går ikke"), _("Noe mangler eller stemmer ikke."), _("Gå tilbake og rett det.")),
     }
-    unknown = (_("Noe gikk galt hos oss"), _("Feilen er meldt. Ingenting av det du har lagret, er borte."), _("Prøv igjen om litt."))
+    unknown = (
+        _("Noe gikk galt hos oss"),
+        _("Feilen er meldt. Ingenting av det du har lagret, er borte."),
+        _("Prøv igjen om litt."),
+    )
     return known.get(status, unknown)

@@ -31,7 +31,10 @@ ROW_PLACE = "__rad__"
 _MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False})
 _SUBJECT = "pasientopplysninger"
 _REMINDER = "Ikke skriv pasientopplysninger."
-_WARNING = "Beskriv hendelser uten navn, alder, diagnose eller dato som kan peke på én pasient. Andre parter leser det du skriver."
+_WARNING = (
+    "Beskriv hendelser uten navn, alder, diagnose eller dato som kan peke på én pasient. "
+    "Andre parter leser det du skriver."
+)
 #: A text that opens with a sentence in bold: the heading of a warning.
 _HEADED = re.compile(r"\*\*(.+?)\.?\*\*\s*(.*)", re.DOTALL)
 

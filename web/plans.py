@@ -12,11 +12,12 @@ from engine import identity, planning
 from engine.calendar import Calendar
 from engine.database import Database
 from engine.deployments import element
+from engine.form_answers import MONTHS
 from engine.model import Community
 from engine.planning import PlannedStep, Reason, Rehearsal, StartArguments
 from notifications import delivery, reconciling
 from notifications.settings import NotificationSettings
-from web.formatting import MONTHS, antall, dag, virkedager
+from web.formatting import antall, dag, virkedager
 
 _BODIES = {"ssu": "SSU", "au": "AU", "meeting": "møtet", "in_force": "ikrafttredelsen"}
 
@@ -94,7 +95,9 @@ class _Postbox:
     @property
     def mails(self) -> tuple[PlannedMail, ...]:
         """What was sent, in the order of time."""
-        return tuple(PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in self._mails.items())
+        return tuple(
+            PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in self._mails.items()
+        )
 
 
 def plan_for(session: Session, community: Community, prepared: Prepared, *, now: datetime) -> CasePlan:
@@ -135,7 +138,9 @@ def reason_words(reason: Reason, facts: Mapping[str, date], due: date | None, to
         side = "før" if reason.rule.endswith("before") else "etter"
         return f"{virkedager(reason.days)} {side} {base}"
     if reason.rule == "last_working_day":
-        return f"Siste virkedag i {MONTHS[due.month - 1]}, {_months(reason.months)}{_BODIES.get(reason.base or '', base)}"
+        return (
+            f"Siste virkedag i {MONTHS[due.month - 1]}, {_months(reason.months)}{_BODIES.get(reason.base or '', base)}"
+        )
     if reason.rule == "working_day_on_or_before":
         return f"Senest ved {base}"
     return "Regnet ut i modellen"
@@ -184,5 +189,7 @@ def _tight(rehearsal: Rehearsal) -> list[str]:
             if step.due < step.opens:
                 found.append(f"«{step.name}» har frist før steget åpner. Velg et senere møte.")
             elif step.minimum_working_days and step.working_days < step.minimum_working_days:
-                found.append(f"«{step.name}» får bare {virkedager(step.working_days)}; det bør ha {step.minimum_working_days}.")
+                found.append(
+                    f"«{step.name}» får bare {virkedager(step.working_days)}; det bør ha {step.minimum_working_days}."
+                )
     return found

@@ -1,6 +1,6 @@
-"""What a process is made of: settings, database, clock, mailer. Built once, at the composition root, and passed down."""
+"""What a process is made of: settings, database, clock, mailer; built once and passed down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ class Services:
     notifications: NotificationSettings
 
     @property
-    def handlers(self) -> dict[str, jobs.Handler]:
+    def handlers(self) -> Mapping[str, jobs.Handler]:
         """What the engine's jobs do."""
         return delivery.handlers(self.notifications)
 

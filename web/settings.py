@@ -16,7 +16,9 @@ class Settings(BaseSettings):
     base_url: str = Field("", description="Public address, used in mails; empty: http://host:port")
     host: str = Field("127.0.0.1", description="Address the web server listens on")
     port: int = Field(8000, description="Port the web server listens on")
-    secret_key: SecretStr = Field(SecretStr(""), description="Signs sessions and links; empty: a file in var_dir, demo only")
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="Signs sessions and links; empty: a file in var_dir, demo only"
+    )
     secret_key_fallbacks: str = Field("", description="Former secret keys, comma-separated, still accepted")
     var_dir: Path = Field(Path("var"), description="Where local files lie")
     smtp_host: str = Field("", description="Mail server; empty: the demo's own")

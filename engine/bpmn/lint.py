@@ -27,6 +27,7 @@ def lint(model: Model, *, forms: Mapping[str, object], known_processes: frozense
     """Everything to say about `model`, errors first. `known_processes` are the ids that may be called."""
     process = next(p for p in model.root.iter(tag("process")) if p.get("id") == model.process_id)
     findings = [
+        *_ids(process),
         *_elements(process),
         *_events(process),
         *_markers(process),
@@ -57,6 +58,15 @@ def _flow_elements(scope: etree._Element) -> Iterator[etree._Element]:
             yield child
             if _local(child) in ("subProcess", "transaction", "adHocSubProcess"):
                 yield from _flow_elements(child)
+
+
+def _ids(process: etree._Element) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for element in process.iter():
+        identity = element.get("id")
+        if identity is not None and identity in seen:
+            yield _finding("id", element, f"The id {identity} is used more than once.", "Give each element its own.")
+        seen.add(identity or "")
 
 
 def _elements(process: etree._Element) -> Iterator[Finding]:
@@ -121,27 +131,38 @@ def _markers(process: etree._Element) -> Iterator[Finding]:
 
 
 def _gateways(process: etree._Element) -> Iterator[Finding]:
-    flows = {f.get("id"): f for f in process.iter(tag("sequenceFlow"))}
-    for gateway in process.iter(tag("exclusiveGateway")):
-        outgoing = [f for f in flows.values() if f.get("sourceRef") == gateway.get("id")]
-        if len(outgoing) < 2:
-            continue
-        default = gateway.get("default")
-        for flow in outgoing:
-            if flow.find(tag("conditionExpression")) is None and flow.get("id") != default:
-                yield _finding(
-                    "condition", flow, "The flow has no condition and is not the default.", "State a condition."
-                )
-        if default is None:
+    leaving: dict[str | None, list[etree._Element]] = {}
+    for flow in process.iter(tag("sequenceFlow")):
+        leaving.setdefault(flow.get("sourceRef"), []).append(flow)
+    choosing = {g.get("id"): g for g in process.iter(tag("exclusiveGateway")) if len(leaving.get(g.get("id"), ())) > 1}
+    for source, flows in leaving.items():
+        gateway = choosing.get(source)
+        for flow in flows:
+            yield from _condition(flow, gateway)
+    for identity, gateway in choosing.items():
+        if gateway.get("default") not in [flow.get("id") for flow in leaving[identity]]:
             yield _finding("default", gateway, "The gateway has no default flow.", "Mark one flow as default.")
+
+
+def _condition(flow: etree._Element, gateway: etree._Element | None) -> Iterator[Finding]:
+    conditional = flow.find(tag("conditionExpression")) is not None
+    if gateway is None:
+        if conditional:
+            message = "A condition counts only where an exclusive gateway chooses between flows."
+            yield _finding("condition", flow, message, "Remove the condition, or draw a gateway.")
+    elif conditional and gateway.get("default") == flow.get("id"):
+        yield _finding("condition", flow, "The default flow has a condition.", "Remove it: it is what is left.")
+    elif not conditional and gateway.get("default") not in (None, flow.get("id")):
+        message = "The flow has no condition and is not the default."
+        yield _finding("condition", flow, message, "State a condition.")
 
 
 def _flows(process: etree._Element) -> Iterator[Finding]:
     nodes = [e for e in _flow_elements(process) if _local(e) in RUNS - {"sequenceFlow"}]
     ids = {n.get("id") for n in nodes}
-    sources, targets = set(), set()
+    sources, targets = [], set()
     for flow in process.iter(tag("sequenceFlow")):
-        sources.add(flow.get("sourceRef"))
+        sources.append(flow.get("sourceRef"))
         targets.add(flow.get("targetRef"))
         for end in ("sourceRef", "targetRef"):
             if flow.get(end) not in ids:
@@ -152,11 +173,8 @@ def _flows(process: etree._Element) -> Iterator[Finding]:
             yield _finding("unreachable", node, "Nothing leads here.", "Connect or remove it.")
         if kind != "endEvent" and identity not in sources:
             yield _finding("dead-end", node, "Nothing leads on from here.", "Connect it to an end event.")
-        if (
-            kind == "userTask"
-            and len([1 for f in process.iter(tag("sequenceFlow")) if f.get("sourceRef") == identity]) > 1
-        ):
-            yield _finding("several-flows", node, "Several flows leave the task.", "Put a gateway after it.")
+        if kind not in ("exclusiveGateway", "parallelGateway") and sources.count(identity) > 1:
+            yield _finding("several-flows", node, "Several flows leave this element.", "Put a gateway after it.")
 
 
 def _expressions(process: etree._Element) -> Iterator[Finding]:

@@ -118,6 +118,9 @@ def parse_xml(xml: bytes) -> etree._Element:
         raise _refuse(
             "xml", line, f"The file is not well-formed XML: {error}.", "Save it again from the modeler."
         ) from None
+    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
+        # Another encoding would also hide a DOCTYPE from the look at the bytes above.
+        raise _refuse("encoding", 1, "The file is not in UTF-8.", "Save it as UTF-8.")
     if root.tag != tag("definitions"):
         raise _refuse("bpmn", line_of(root), "The file is not a BPMN 2.0 model.", "Its root must be bpmn:definitions.")
     return root
@@ -144,6 +147,8 @@ def read(xml: str | bytes) -> Model:
             'Give exactly one process isExecutable="true".',
         )  # fmt: skip
     process = executable[0]
+    if not process.get("id"):
+        raise _refuse("id", line_of(process), "The process has no id.", "Give it one, such as its file's name.")
     roles = {lane.get("id", ""): lane.get("name", "") for lane in process.iter(tag("lane"))}
     role_of = {
         (ref.text or "").strip(): lane.get("id", "")

@@ -3,7 +3,9 @@
 import dataclasses
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ from werkzeug.serving import make_server
 from notifications.local_server import KeepingReceiver, LocalServer
 from notifications.mailer import SmtpMailer
 from notifications.model import ReceivedMail
+from tests.fakes import FakeClock
 from tests.world import World
 
+#: When the demo is looked at.
+DEMO_DAY = datetime(2026, 11, 18, 9, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
@@ -69,18 +74,17 @@ class Site:
             return list(session.scalars(query))
 
 
-@pytest.fixture
-def site(world: World, tmp_path: Path, browser: Browser) -> Iterator[Site]:
+@contextmanager
+def serving(world: World, folder: Path, browser: Browser) -> Iterator[Site]:
     """The application on a free port, with CSRF and policy as in real use."""
     from web import services as web_services
     from web.app import create_app
     from web.settings import Settings
 
     with LocalServer(KeepingReceiver(world.database, world.clock)) as smtp:
-        settings = Settings(database_url=world.database.url, demo=True, var_dir=tmp_path, secret_key="only-for-tests")
-        built = web_services.build(
-            settings, clock=world.clock, mailer=SmtpMailer(host=smtp.host, port=smtp.port, starttls=False)
-        )
+        settings = Settings(database_url=world.database.url, demo=True, var_dir=folder, secret_key="only-for-tests")
+        mailer = SmtpMailer(host=smtp.host, port=smtp.port, starttls=False)
+        built = web_services.build(settings, clock=world.clock, mailer=mailer)
         own = dataclasses.replace(built, database=world.database)
         server = make_server("127.0.0.1", 0, create_app(own), threaded=True)
         thread = threading.Thread(target=server.serve_forever)
@@ -93,6 +97,30 @@ def site(world: World, tmp_path: Path, browser: Browser) -> Iterator[Site]:
         thread.join()
         server.server_close()
         built.database.dispose()
+
+
+@pytest.fixture
+def site(world: World, tmp_path: Path, browser: Browser) -> Iterator[Site]:
+    """The application on the demo community, with no cases yet."""
+    with serving(world, tmp_path, browser) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
+    """The demo as a newcomer meets it, on Wednesday 18 November 2026."""
+    from web import demo_data, migrating
+    from web import services as web_services
+    from web.settings import Settings
+
+    folder = tmp_path_factory.mktemp("demo")
+    clock = FakeClock(DEMO_DAY)
+    settings = Settings(database_url=f"sqlite:///{folder}/demo.db", demo=True, var_dir=folder, secret_key="x" * 32)
+    services = web_services.build(settings, clock=clock)
+    migrating.migrate(services.database)
+    demo_data.load(services)
+    with serving(World.of(services.database, clock), folder, browser) as served:
+        yield served
 
 
 def axe(page: Page) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine import user_tasks
+from engine import steering, user_tasks
 from engine.errors import InvalidAnswers, InvalidInput, NotAllowed, NotOpen, Stale
 from engine.identity import Person
 from engine.model import UserTask
@@ -211,7 +211,7 @@ def test_one_party_gets_more_time_and_the_others_do_not(lab: Lab) -> None:
     later = date(2026, 6, 17)
 
     def extend(session: Session, person: Person) -> UserTask:
-        return user_tasks.extend(session, first.id, due_date=later, actor=person, now=lab.clock(), reason="Ferie")
+        return steering.extend(session, first.id, due_date=later, actor=person, now=lab.clock(), reason="Ferie")
 
     with pytest.raises(NotAllowed):
         act(lab, "person1", extend)
@@ -235,7 +235,7 @@ def test_a_step_closes_at_its_latest_extension_when_nobody_answers(lab: Lab) -> 
     case = lab.begin(data=TWO, facts={"meeting": MEETING})
     for number, asked in enumerate(lab.tasks(case)):
         due = date(2026, 6, 12 + 3 * number)
-        act(lab, "person0", lambda s, p, t=asked, d=due: user_tasks.extend(s, t.id, due_date=d, actor=p, now=lab.clock(), reason=""))
+        act(lab, "person0", lambda s, p, t=asked, d=due: steering.extend(s, t.id, due_date=d, actor=p, now=lab.clock(), reason=""))
     for day, left in ((date(2026, 6, 11), 2), (date(2026, 6, 13), 1), (date(2026, 6, 16), 0)):
         lab.clock.to(day, 0)
         lab.wake(case)
@@ -248,7 +248,7 @@ def test_a_date_set_by_hand_stays_when_the_meeting_moves(lab: Lab) -> None:
     case = lab.begin(data=TWO, facts={"meeting": MEETING})
     first = lab.tasks(case)[0]
     later = date(2026, 6, 17)
-    act(lab, "person0", lambda s, p: user_tasks.extend(s, first.id, due_date=later, actor=p, now=lab.clock(), reason=""))
+    act(lab, "person0", lambda s, p: steering.extend(s, first.id, due_date=later, actor=p, now=lab.clock(), reason=""))
     lab.set_facts(case, meeting=date(2026, 6, 12))
     assert [t.due_date for t in lab.tasks(case)] == [later, date(2026, 6, 12)]
     assert lab.instance(case).wake_at == oslo(date(2026, 6, 13), 0)
@@ -265,7 +265,7 @@ def test_the_owner_passes_a_step_by_with_a_reason(lab: Lab) -> None:
     (step,) = lab.steps(case)
 
     def skip(reason: str) -> Callable[[Session, Person], Any]:
-        return lambda s, p: user_tasks.skip(s, step.id, actor=p, now=lab.clock(), reason=reason, answers={"utfall": "ja"})
+        return lambda s, p: steering.skip(s, step.id, actor=p, now=lab.clock(), reason=reason, answers={"utfall": "ja"})
 
     with pytest.raises(InvalidInput, match="Say why"):
         act(lab, "person0", skip(""))
@@ -282,7 +282,7 @@ def test_an_answer_is_corrected_with_a_reason_and_the_case_stands_where_it_stand
     lab.send(free.id, "person1", utfall="ja", tekst="skrivefiel")
 
     def correct(reason: str, **answers: str) -> Callable[[Session, Person], UserTask]:
-        return lambda s, p: user_tasks.correct(s, free.id, answers, actor=p, now=lab.clock(), reason=reason)
+        return lambda s, p: steering.correct(s, free.id, answers, actor=p, now=lab.clock(), reason=reason)
 
     with pytest.raises(NotAllowed):
         act(lab, "person1", correct("Skrivefeil", utfall="ja", tekst="skrivefeil"))

@@ -64,7 +64,7 @@ def test_the_inbox_of_one_person_has_no_others_mails(app: Any, letter: int) -> N
 
 def test_a_mail_shows_as_text_with_its_links_and_nothing_that_runs(app: Any, letter: int) -> None:
     page = app.test_client().get(f"/demo/e-post/{letter}").text
-    assert 'href="https://avtaleflyt.example.org/oppgaver/abc"' in page
+    assert '<a class="ds-link" href="https://avtaleflyt.example.org/oppgaver/abc"' in page
     assert "&lt;script&gt;hei" in page
     assert f'src="/demo/e-post/{letter}/innhold"' in page
 

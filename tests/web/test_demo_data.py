@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from agreements.model import Case, Meeting
 from engine import forms, identity
-from engine.database import Database
 from engine.form_definitions import fields_of
 from engine.model import ClockOffset, Community, Incident, Job, ProcessInstance, Step, UserTask
 from notifications.model import Delivery, ReceivedMail

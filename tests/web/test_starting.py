@@ -157,6 +157,7 @@ def test_a_date_beside_another_marked_meeting_is_not_ignored(secretary: Client, 
     answer = when(secretary, world, **{"dato-ssu": "2026-12-10"})
     assert answer.status_code == 422
     assert "Marker «En annen dato»" in answer.text
+    assert 'value="2026-12-10"' in answer.text
 
 
 @pytest.mark.parametrize("day", ["", "i morgen", "9999-12-31"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from engine import user_tasks
+from engine import steering
 from engine.model import Document, HistoryEvent, UserTask
 from tests.world import World
 from web.pages import task_documents
@@ -232,7 +232,7 @@ def test_an_answer_from_an_old_page_is_kept_as_draft_and_shown_with_the_new_dead
     with world.database.transaction() as session:
         owner = world.person(session, OWNER)
         day = date(2026, 10, 6)
-        user_tasks.extend(session, survey.id, due_date=day, actor=owner, now=world.clock(), reason="Mer tid")
+        steering.extend(session, survey.id, due_date=day, actor=owner, now=world.clock(), reason="Mer tid")
     client = client_for(FILLER)
     answer = client.post(address(survey), data=data)
     assert answer.status_code == 409

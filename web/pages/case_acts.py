@@ -15,7 +15,7 @@ from flask_login import login_required
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from engine import history, identity, process_instances, task_forms, user_tasks
+from engine import history, identity, process_instances, steering, task_forms, user_tasks
 from engine.errors import NotFound, Stale
 from engine.form_definitions import Option
 from engine.form_nodes import field_nodes
@@ -175,7 +175,7 @@ def extend(id: str, task_id: str) -> ResponseReturnValue:
     whom, words = case_status.asked(task), case_status.formatter()
     with acting() as (session, actor):
         held = _held(session, actor, id, task_id)
-        user_tasks.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
+        steering.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
     return _done(id, _("%(whom)s har fått ny frist: %(day)s.", whom=whom, day=words.dato(day)))
 
 
@@ -234,7 +234,7 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
         held = user_tasks.hold(session, _task(session, _own(session, actor, id), task_id).id)
         if _revision() not in (None, held.task.revision):
             raise Stale(_("Svaret er endret siden du åpnet siden. Se på det på nytt."))
-        user_tasks.correct(session, held.task.id, answers, actor=actor, now=now(), reason=reason)
+        steering.correct(session, held.task.id, answers, actor=actor, now=now(), reason=reason)
     flash(_("Svaret er rettet."), "success")
     return redirect(url_for("cases.answer", id=id, task_id=task_id), 303)
 
@@ -271,7 +271,7 @@ def skip(id: str) -> ResponseReturnValue:
     step_id, name = chosen.step.id, chosen.step.name
     with acting() as (session, actor):
         _locked(session, actor, id)
-        user_tasks.skip(session, step_id, actor=actor, now=now(), reason=reason, answers=answers)
+        steering.skip(session, step_id, actor=actor, now=now(), reason=reason, answers=answers)
     return _done(id, _("Saken gikk videre uten «%(step)s».", step=name))
 
 

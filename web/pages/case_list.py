@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 from agreements.model import Case
 from engine import deployments, identity, user_tasks
 from engine.identity import Person
-from engine.model import Incident, ProcessDefinition, ProcessInstance, Step, UserTask
+from engine.model import ProcessDefinition, ProcessInstance, Step, UserTask
 from web.formatting import Formatter
 from web.pages.case_status import Status
 from web.pages.case_views import Ball, ball
@@ -98,14 +98,12 @@ def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, C
     columns = columns.outerjoin(Case, Case.instance_id == ProcessInstance.id).where(ProcessInstance.id.in_(ids))
     found = session.execute(columns.options(defer(ProcessInstance.state_document), defer(ProcessInstance.data))).all()
     steps, tasks = _waiting(session, ids)
-    stands = Incident.instance_id.in_(ids) & Incident.resolved_at.is_(None)
-    standing = set(session.scalars(select(Incident.instance_id).where(stands)))
     result: dict[int, CaseRow] = {}
     for instance, process, number in found:
         has_ball = ball(steps.get(instance.id, []), tasks, instance, words)
         result[instance.id] = CaseRow(
             public_id=instance.public_id, title=instance.title, process=process, number=number or "", ball=has_ball,
-            status=_status(instance, has_ball, stands=instance.id in standing, words=words),
+            status=_status(instance, has_ball, words),
         )  # fmt: skip
     return result
 
@@ -123,12 +121,12 @@ def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]
     return steps, tasks
 
 
-def _status(instance: ProcessInstance, has_ball: Ball | None, *, stands: bool, words: Formatter) -> Status:
+def _status(instance: ProcessInstance, has_ball: Ball | None, words: Formatter) -> Status:
     if instance.state == "completed":
         return Status(word=_("Ferdig %(day)s", day=_ended(instance, words)), icon="ferdig", color="success")
     if instance.state == "cancelled":
         return Status(word=_("Avsluttet %(day)s", day=_ended(instance, words)), icon="pause")
-    if stands:
+    if instance.open_incidents:
         return Status(word=_("Står stille"), icon="feil", color="danger")
     if instance.state == "suspended":
         return Status(word=_("Satt på vent"), icon="pause", color="warning")

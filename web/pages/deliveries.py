@@ -21,7 +21,7 @@ from web.pages.case_status import formatter
 
 pages = Blueprint("deliveries", __name__)
 #: Sent mails shown before "Vis … til".
-FIRST = 30
+FIRST = 12
 #: A mail carries its style inside, and nothing else may: no script, no picture, no form.
 MAIL_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
@@ -49,7 +49,8 @@ def _list(instance: ProcessInstance, typed: str = "", refused: str = "", problem
         "deliveries/of_case.html", instance=instance, owns=owns, total=len(mails),
         summary=delivery_views.in_words(mails), counts=delivery_views.counts(mails),
         filters=delivery_views.FILTERS, wanted=wanted,
-        bounced=delivery_views.bounced(mails) if owns else [], planned=delivery_views.planned_rows(chosen, words),
+        bounced=delivery_views.bounced(mails) if owns else [],
+        unreached=delivery_views.unreached(mails) if owns else (), planned=delivery_views.planned_rows(chosen, words),
         sent=shown, more=len(sent) - len(shown), typed=typed, refused=refused, problem=problem,
     )  # fmt: skip
 

@@ -136,14 +136,22 @@ class Unreached:
 
     name: str
     steps: tuple[str, ...]
+    #: What the mail server said.
+    answer: str
 
 
 def unreached(mails: Iterable[Mail]) -> tuple[Unreached, ...]:
     """Those whom mails did not reach, each once."""
-    steps: dict[str, list[str]] = {}
+    by_person: dict[int, list[Mail]] = {}
     for mail in bounced(mails):
-        steps.setdefault(mail.recipient, []).append(f"«{mail.step}»")
-    return tuple(Unreached(name=name, steps=tuple(dict.fromkeys(found))) for name, found in steps.items())
+        by_person.setdefault(mail.recipient_id, []).append(mail)
+    return tuple(
+        Unreached(
+            name=found[0].recipient, answer=found[-1].last_error or "",
+            steps=tuple(dict.fromkeys(f"«{mail.step}»" for mail in found)),
+        )
+        for found in by_person.values()
+    )  # fmt: skip
 
 
 def bounced_tasks(mails: Sequence[Mail]) -> set[int]:

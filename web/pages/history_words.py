@@ -103,6 +103,8 @@ def _element(event: Event, names: Names) -> str:
 
 
 def _date(value: object, names: Names) -> str:
+    if not value:
+        return _("en annen dag")
     try:
         return names.day(date.fromisoformat(str(value)))
     except ValueError:

@@ -157,7 +157,9 @@ def _ask_when(
     errors: Mapping[str, str] | None = None,
 ) -> ResponseReturnValue:
     shown = start_views.facts(db(), community(), needed, chosen, calendar(), today())
-    shown = [replace(fact, error=(errors or {}).get(fact.fact, "")) for fact in shown]
+    # A date that was typed stays in its field, whichever meeting is marked.
+    typed = {f.fact: request.form.get(f"dato-{f.fact}", f.other_date) for f in shown}
+    shown = [replace(f, error=(errors or {}).get(f.fact, ""), other_date=typed[f.fact]) for f in shown]
     view = {"facts": shown, "definition": definition, "title": _title(definition, needed, state)}
     return render_template("starting/when.html", state=state, active="saker", **view), 422 if errors else 200
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
@@ -57,7 +58,7 @@ def answers_at(session: Session, reader: Reader, public_id: str) -> StepAnswers:
         if identity.may_read_answers(reader.person, task, task.instance, task.step.state == "open")
     ]
     if not tasks:
-        raise NotFound("Svarene finnes ikke, eller du kan ikke lese dem ennå.")
+        raise NotFound(_("Svarene finnes ikke, eller du kan ikke lese dem ennå."))
     first = tasks[0]
     names = {r.id: r.name for r in session.execute(_names_of(tasks))}
     files = task_documents.names(session, [task.id for task in tasks])

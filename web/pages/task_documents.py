@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from flask_babel import gettext as _
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session, defer
 
@@ -64,9 +65,11 @@ def accept(filename: str, content_type: str, content: bytes, *, max_mb: int) -> 
     """The file, fit to be kept. Raises InvalidInput when it is empty or too large."""
     name = safe_name(filename)
     if not content:
-        raise InvalidInput(f"Fila «{name}» er tom. Velg en annen.")
+        raise InvalidInput(_("Fila «%(name)s» er tom. Velg en annen.", name=name))
     if len(content) > max_mb * 1_000_000:
-        raise InvalidInput(f"Fila «{name}» er større enn {max_mb} MB. Gjør den mindre, eller del den opp.")
+        raise InvalidInput(
+            _("Fila «%(name)s» er større enn %(size)s MB. Gjør den mindre, eller del den opp.", name=name, size=max_mb)
+        )
     return Upload(name=name, content_type=safe_type(content_type), content=content)
 
 
@@ -99,9 +102,9 @@ def add(
     user_tasks.require_open(held, None)
     owner = identity.owns(actor, held.instance)
     if not (task_words.fills(actor, held.task) or held.task.approver_id == actor.id or owner):
-        raise NotAllowed("Bare den som har oppgaven, kan legge ved filer.")
+        raise NotAllowed(_("Bare den som har oppgaven, kan legge ved filer."))
     if to_case and not owner:
-        raise NotAllowed("Bare den som styrer saken, kan legge filer ved saken.")
+        raise NotAllowed(_("Bare den som styrer saken, kan legge filer ved saken."))
     kept = []
     for upload in uploads:
         document = Document(
@@ -125,7 +128,7 @@ def remove(session: Session, person: Person, public_id: str, *, now: datetime) -
     instance = process_instances.locked(session, document.instance_id)
     process_instances.require_active(instance)
     if not _removable(document.uploaded_by_id, person, task, owner=identity.owns(person, instance)):
-        raise NotAllowed("Fila hører til et svar som er sendt. Bare den som la den ved, kan fjerne den før det.")
+        raise NotAllowed(_("Fila hører til et svar som er sendt. Bare den som la den ved, kan fjerne den før det."))
     session.execute(delete(Document).where(Document.id == document.id))
     history.record(
         session, instance, "document-removed", now=now, actor_id=person.id, task_id=document.task_id,
@@ -154,7 +157,7 @@ def find(session: Session, person: Person, public_id: str) -> Document:
     )
     document = session.scalar(query)
     if document is None or not _may_read(session, person, document):
-        raise NotFound("Fila finnes ikke, eller du har ikke tilgang til den.")
+        raise NotFound(_("Fila finnes ikke, eller du har ikke tilgang til den."))
     return document
 
 

@@ -38,7 +38,7 @@ class Reader:
 
 def title(task: UserTask) -> str:
     """What to do, and for whom: `Svar på undersøkelsen for Larvik kommune`."""
-    return f"{task.name} {_('for')} {task.item_name}" if task.item_name else task.name
+    return f"{task.name} " + _("for %(party)s", party=task.item_name) if task.item_name else task.name
 
 
 def fills(person: Person, task: UserTask) -> bool:

@@ -1,0 +1,91 @@
+"""Deploying: versions that never change, and a gate that lets nothing half through."""
+
+import pytest
+from sqlalchemy import func, select
+
+from engine import deployments
+from engine.deployments import Source
+from engine.errors import InvalidInput, ModelRefused, NotFound
+from engine.model import Community, Deployment, ProcessDefinition
+from tests.engine.drawing import call, model, task
+from tests.engine.lab import FORM, WITH_FORM, Lab
+
+ASK = model("start>ask ask>end", task("ask", WITH_FORM))
+ASK_TWICE = model("start>ask ask>again again>end", task("ask", WITH_FORM), task("again"))
+
+
+def versions(lab: Lab) -> list[tuple[str, int]]:
+    with lab.database.reading() as session:
+        rows = select(ProcessDefinition.key, ProcessDefinition.version).order_by(ProcessDefinition.id)
+        return [(row.key, row.version) for row in session.execute(rows)]
+
+
+def test_a_changed_model_is_a_new_version_and_an_unchanged_one_is_not(lab: Lab) -> None:
+    (first,) = lab.deploy(ASK)
+    (same,) = lab.deploy(ASK)
+    (changed,) = lab.deploy(ASK_TWICE)
+    (back,) = lab.deploy(ASK)
+    assert same.id == first.id
+    assert [first.version, changed.version, back.version] == [1, 2, 3]
+    assert versions(lab) == [("prove", 1), ("prove", 2), ("prove", 3)]
+
+
+def test_a_changed_form_is_a_new_version_of_the_models_that_use_it(lab: Lab) -> None:
+    lab.deploy(ASK)
+    other = {**FORM, "components": FORM["components"][:1]}
+    with lab.database.transaction() as session:
+        drawn = [Source(xml=ASK, forms={"svar": other, "ubrukt": FORM})]
+        (changed,) = deployments.deploy(session, lab.community_id, drawn, now=lab.clock(), actor_id=None)
+    assert changed.version == 2
+    assert list(changed.forms) == ["svar"]
+
+
+def test_one_model_that_is_refused_keeps_the_others_out(lab: Lab) -> None:
+    with pytest.raises(ModelRefused) as refused:
+        lab.deploy(ASK, model("start>it it>end", '<bpmn:scriptTask id="it"/>', process="second"))
+    (finding,) = [f for f in refused.value.findings if f.rule == "element"]
+    assert (finding.element, finding.severity) == ("it", "error")
+    assert str(refused.value).startswith("line ")
+    assert versions(lab) == []
+    with lab.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Deployment)) == 0
+
+
+def test_models_that_are_deployed_together_may_call_each_other(lab: Lab) -> None:
+    lab.deploy(model("start>c c>end", call("c", "inner"), process="outer"), model("start>ask ask>end", task("ask"), process="inner"))
+    case = lab.begin("outer")
+    assert [t.step.call_path for t in lab.tasks(case)] == ["c"]
+
+
+def test_a_model_may_call_what_was_deployed_before(lab: Lab) -> None:
+    lab.deploy(model("start>ask ask>end", task("ask"), process="inner"))
+    lab.deploy(model("start>c c>end", call("c", "inner"), process="outer"))
+    assert lab.waiting(lab.begin("outer")) == ["ask"]
+
+
+def test_models_that_call_each_other_in_a_circle_are_refused(lab: Lab) -> None:
+    with pytest.raises((ModelRefused, InvalidInput)):
+        lab.deploy(
+            model("start>c c>end", call("c", "second"), process="first"),
+            model("start>c c>end", call("c", "first"), process="second"),
+        )
+    assert versions(lab) == []
+
+
+def test_a_community_has_its_own_versions(lab: Lab) -> None:
+    lab.deploy(ASK)
+    with lab.database.transaction() as session:
+        other = Community(key="annen", name="En annen", email="annen@example.org")
+        session.add(other)
+        session.flush()
+        with pytest.raises(NotFound, match="none; deploy one first"):
+            deployments.latest(session, other.id, "prove")
+        drawn = [Source(xml=ASK, forms={"svar": FORM})]
+        (own,) = deployments.deploy(session, other.id, drawn, now=lab.clock(), actor_id=None)
+        assert own.version == 1
+
+
+def test_a_process_that_is_not_there_is_answered_with_those_that_are(lab: Lab) -> None:
+    lab.deploy(ASK)
+    with lab.database.reading() as session, pytest.raises(NotFound, match=r"no process 'prøve'. Deployed: prove\."):
+        deployments.latest(session, lab.community_id, "prøve")

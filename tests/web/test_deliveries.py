@@ -1,0 +1,157 @@
+"""The mails of a case in pages: what did not arrive and how to mend it, and mails that show themselves safely."""
+
+from collections.abc import Callable
+from datetime import date
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from engine.model import HistoryEvent, ProcessInstance
+from notifications.mailer import PermanentFailure, Uncertain
+from notifications.model import Delivery
+from tests.fakes import RecordingMailer
+from tests.world import World
+
+OWNER = "sekretariatet"
+Client = Callable[[str], Any]
+BROKEN = "radgiver.holmestrand@example.org"
+
+
+@pytest.fixture
+def mailer() -> RecordingMailer:
+    """Holmestrand's address is gone, and the connection to Horten's server breaks."""
+
+    def refuse(message: EmailMessage, to: str) -> None:
+        if to == BROKEN:
+            raise PermanentFailure("550 5.1.1 <ukjent> mottaker")
+        if to == "radgiver.horten@example.org":
+            raise Uncertain("timed out")
+
+    return RecordingMailer(refuse)
+
+
+@pytest.fixture
+def survey(world: World, services: Any) -> ProcessInstance:
+    """An evaluation whose survey has just opened, with its mails sent."""
+    case = world.start()
+    world.proceed_to(case, "answer_survey")
+    world.clock.to(date(2026, 9, 1), 9)
+    _drain(services, world)
+    return world.instance(case)
+
+
+def _drain(services: Any, world: World) -> None:
+    while services.drain(world.clock()):
+        continue
+
+
+def _page(client: Any, address: str, status: int = 200) -> str:
+    answer = client.get(address)
+    assert answer.status_code == status, answer.text[:2000]
+    return str(answer.text).replace("\xa0", " ")
+
+
+def _mails(world: World, case: ProcessInstance, **where: Any) -> list[Delivery]:
+    with world.database.reading() as session:
+        return list(session.scalars(select(Delivery).where(Delivery.instance_id == case.id).filter_by(**where)))
+
+
+def test_the_failure_and_its_remedy_stand_first(survey: ProcessInstance, client_for: Client) -> None:
+    text = _page(client_for(OWNER), f"/saker/{survey.public_id}/e-post")
+    assert text.index("Lagre og send på nytt") < text.index("Alle e-poster")
+    assert "550 5.1.1 &lt;ukjent&gt; mottaker" in text
+    assert "Usikkert" in text
+    assert "Ti virkedager igjen" in text
+
+
+def test_the_case_says_whom_a_mail_did_not_reach(survey: ProcessInstance, client_for: Client) -> None:
+    text = _page(client_for(OWNER), f"/saker/{survey.public_id}")
+    assert "kom ikke fram" in text
+    assert "Rett adressen" in text
+    assert "kom ikke fram" not in _page(client_for("radgiver.larvik"), f"/saker/{survey.public_id}")
+
+
+def test_a_corrected_address_sends_what_had_failed(
+    world: World, survey: ProcessInstance, client_for: Client, services: Any, mailer: RecordingMailer
+) -> None:
+    failed, owner = _mails(world, survey, state="failed"), client_for(OWNER)
+    address = f"/e-post/{failed[0].public_id}/adresse"
+    refused = owner.post(address, data={"address": "ikke en adresse"})
+    assert refused.status_code == 422
+    assert "ikke en adresse" in refused.text
+    assert owner.post(address, data={"address": "ny.holmestrand@example.org"}).status_code == 303
+    _drain(services, world)
+    assert mailer.subjects_to("ny.holmestrand@example.org")
+    assert not _mails(world, survey, state="failed")
+    with world.database.reading() as session:
+        event = session.scalars(select(HistoryEvent).where(HistoryEvent.kind == "address-corrected")).one()
+        assert "example.org" not in str(event.data)
+    assert "kom ikke fram" not in _page(owner, f"/saker/{survey.public_id}")
+
+
+def test_only_the_owner_mends(world: World, survey: ProcessInstance, client_for: Client) -> None:
+    failed = _mails(world, survey, state="failed")[0]
+    for key, status in (("radgiver.holmestrand", 403), ("radgiver.larvik", 404)):
+        client = client_for(key)
+        given = {"address": "x@example.org"}
+        assert client.post(f"/e-post/{failed.public_id}/adresse", data=given).status_code == status
+        assert client.post(f"/e-post/{failed.public_id}/send-igjen").status_code == status
+
+
+def test_an_administrators_address_is_not_the_owners_to_change(
+    world: World, survey: ProcessInstance, client_for: Client
+) -> None:
+    with world.database.transaction() as session:
+        world.user(session, "radgiver.holmestrand").is_admin = True
+    failed = _mails(world, survey, state="failed")[0]
+    address = f"/e-post/{failed.public_id}/adresse"
+    assert client_for(OWNER).post(address, data={"address": "x@example.org"}).status_code == 403
+
+
+def test_an_uncertain_mail_is_sent_again_once(world: World, survey: ProcessInstance, client_for: Client) -> None:
+    uncertain = _mails(world, survey, state="uncertain")[0]
+    owner = client_for(OWNER)
+    assert owner.post(f"/e-post/{uncertain.public_id}/send-igjen").status_code == 303
+    assert owner.post(f"/e-post/{uncertain.public_id}/send-igjen").status_code == 409
+    assert _mails(world, survey, id=uncertain.id)[0].state == "planned"
+
+
+def test_one_sees_the_mails_to_oneself_only(world: World, survey: ProcessInstance, client_for: Client) -> None:
+    larvik = client_for("radgiver.larvik")
+    text = _page(larvik, f"/saker/{survey.public_id}/e-post")
+    assert "Kommunalsjef" not in text
+    assert "Rådgiver" in text
+    others = next(m for m in _mails(world, survey, state="sent") if "larvik" not in m.address)
+    for address in (f"/e-post/{others.public_id}", f"/e-post/{others.public_id}/innhold"):
+        _page(larvik, address, 404)
+
+
+def test_a_sent_mail_is_framed_under_a_policy_of_its_own(
+    world: World, survey: ProcessInstance, client_for: Client
+) -> None:
+    sent = next(m for m in _mails(world, survey, state="sent") if m.address == "radgiver.larvik@example.org")
+    owner = client_for(OWNER)
+    page = _page(owner, f"/e-post/{sent.public_id}")
+    assert f'src="/e-post/{sent.public_id}/innhold"' in page
+    assert (sent.subject or "?") in page.replace("\xa0", " ")
+    answer = owner.get(f"/e-post/{sent.public_id}/innhold")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "style-src 'unsafe-inline'" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    assert "allow-scripts" not in policy
+    assert '<base target="_top">' in answer.text
+
+
+def test_a_planned_mail_reads_as_it_will_on_its_day(world: World, survey: ProcessInstance, client_for: Client) -> None:
+    planned = next(m for m in _mails(world, survey, state="planned") if m.rule == "reminder:10")
+    text = _page(client_for(OWNER), f"/e-post/{planned.public_id}")
+    assert "Ti virkedager igjen" in text
+    assert "Planlagt" in text
+
+
+@pytest.mark.parametrize("wanted", ["alle", "feil", "usikkert", "planlagt", "framme", "avlyst", "tull"])
+def test_every_filter_is_answered(survey: ProcessInstance, client_for: Client, wanted: str) -> None:
+    assert "E-poster i saken" in _page(client_for(OWNER), f"/saker/{survey.public_id}/e-post?vis={wanted}&alle=1")
