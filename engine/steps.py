@@ -276,7 +276,7 @@ def _texts(execution: Execution, waiting: Waiting, item: Any) -> dict[str, str |
 
 
 class _People:
-    """Finds users and groups by key, once each, and lets those asked see the case."""
+    """Finds users and groups by key, and lets those asked see the case."""
 
     def __init__(self, session: Session, instance: ProcessInstance) -> None:
         self._session = session
@@ -285,19 +285,31 @@ class _People:
         bound = instance.roles.values()
         self._users: dict[str, int] = {r["user"]: r["id"] for r in bound if "user" in r}
         self._groups: dict[str, int] = {r["group"]: r["id"] for r in bound if "group" in r}
-        self._known = ({*self._users.values()}, {*self._groups.values()})
+        self._outside: set[tuple[int | None, int | None]] = set()
 
     def look_up(self, texts: Iterable[Mapping[str, str | None]]) -> None:
         """Find everybody that these name, with one query for users and one for groups."""
         asked = list(texts)
-        self._read(User, self._users, {t[name] for t in asked for name in ("assignee", "approver")})
-        self._read(Group, self._groups, {t["group"] for t in asked})
+        users = self._read(User, {t[name] for t in asked for name in ("assignee", "approver")} - self._users.keys())
+        groups = self._read(Group, {t["group"] for t in asked} - self._groups.keys())
+        self._users |= {key: id_ for key, id_, _ in users}
+        self._groups |= {key: id_ for key, id_, _ in groups}
+        self._outside |= {(id_, None) for _, id_, inside in users if not inside}
+        self._outside |= {(None, id_) for _, id_, inside in groups if not inside}
 
-    def _read(self, table: type[User] | type[Group], held: dict[str, int], keys: set[str | None]) -> None:
-        if new := [key for key in keys if key and key not in held]:
-            mine = table.community_id == self._instance.community_id
-            found = self._session.execute(select(table.key, table.id).where(mine, table.key.in_(new)))
-            held.update({row.key: row.id for row in found})
+    def _read(self, table: type[User] | type[Group], keys: set[str | None]) -> list[tuple[str, int, bool]]:
+        """Key, id, and whether they see the case already."""
+        wanted = sorted(key for key in keys if key)
+        if not wanted:
+            return []
+        theirs = InstanceParticipant.user_id if table is User else InstanceParticipant.group_id
+        sees = (InstanceParticipant.instance_id == self._instance.id) & (theirs == table.id)
+        query = (
+            select(table.key, table.id, InstanceParticipant.id)
+            .outerjoin(InstanceParticipant, sees)
+            .where(table.community_id == self._instance.community_id, table.key.in_(wanted))
+        )
+        return [(key, id_, participant is not None) for key, id_, participant in self._session.execute(query)]
 
     def user(self, key: str | None, waiting: Waiting) -> int | None:
         return self._known_id("user", self._users, key, waiting)
@@ -313,11 +325,11 @@ class _People:
         return held[key]
 
     def let_see(self) -> None:
-        """Let those found since the start see the case."""
-        users, groups = self._known
-        new_users, new_groups = {*self._users.values()} - users, {*self._groups.values()} - groups
-        if new_users or new_groups:
-            allow(self._session, self._instance, new_users, new_groups)
+        """Let those see the case who did not yet."""
+        pending = {(row.user_id, row.group_id) for row in self._session.new if isinstance(row, InstanceParticipant)}
+        for user_id, group_id in sorted(self._outside - pending, key=str):
+            row = InstanceParticipant(instance_id=self._instance.id, user_id=user_id, group_id=group_id)
+            self._session.add(row)
 
 
 def allow(

@@ -14,15 +14,22 @@ from engine.model import Community, Document, Group, ProcessInstance, User, User
 _EMPTY = {"id": "empty", "type": "default", "components": []}
 
 
-def form_of(session: Session, instance: ProcessInstance, task: UserTask) -> tuple[forms.Form, dict[str, object]]:
-    """The task's form and its input data; a task without a form has an empty one."""
+def form_of(
+    session: Session, instance: ProcessInstance, task: UserTask, answers: Mapping[str, Any] | None = None
+) -> tuple[forms.Form, dict[str, object]]:
+    """The task's form and its input data; a task without a form has an empty one.
+
+    Whoever only checks `answers` gives them: files are then looked up only when some are named.
+    """
     definitions = deployments.compiled(session, instance).forms
     community = session.get_one(Community, instance.community_id)
     form = forms.load(definitions.get(task.form_key or "", _EMPTY), identity.calendar_of(community))
-    return form, _inputs(session, instance, task, form)
+    return form, _inputs(session, instance, task, form, answers)
 
 
-def _inputs(session: Session, instance: ProcessInstance, task: UserTask, form: forms.Form) -> dict[str, object]:
+def _inputs(
+    session: Session, instance: ProcessInstance, task: UserTask, form: forms.Form, answers: Mapping[str, Any] | None
+) -> dict[str, object]:
     inputs: dict[str, object] = {**instance.data, **instance.facts, "title": instance.title}
     if task.item_data is not None:
         inputs |= {"item": task.item_data, "party": task.item_data}
@@ -31,10 +38,17 @@ def _inputs(session: Session, instance: ProcessInstance, task: UserTask, form: f
         inputs["bodies"] = _options(session, Group, instance.community_id)
     if "people" in asked:
         inputs["people"] = _options(session, User, instance.community_id)
-    if any(found.type == "filepicker" for found in fields_of(form.components)):
+    pickers = {found.key for found in fields_of(form.components) if found.type == "filepicker"}
+    if pickers and (answers is None or pickers & _answered(answers)):
         files = session.execute(select(Document.public_id, Document.name).where(Document.task_id == task.id))
         inputs["files"] = {row.public_id: row.name for row in files}
     return inputs
+
+
+def _answered(answers: Mapping[str, Any]) -> set[str]:
+    """Keys with an answer, those inside rows too."""
+    rows = [row for value in answers.values() if isinstance(value, list) for row in value if isinstance(row, Mapping)]
+    return {key for part in (answers, *rows) for key, value in part.items() if value}
 
 
 def _options(session: Session, table: type[Group] | type[User], community_id: int) -> list[dict[str, str]]:

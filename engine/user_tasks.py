@@ -199,7 +199,7 @@ def _complete(
     session: Session, held: Held, answers: Mapping[str, Any], actor: Person, now: datetime, revision: int | None,
     reason: str | None,
 ) -> UserTask:  # fmt: skip
-    form, inputs = task_forms.form_of(session, held.instance, held.task)
+    form, inputs = task_forms.form_of(session, held.instance, held.task, answers)
     if _is_repeat(held.task, form.clean(answers, inputs), actor):
         return held.task
     on_behalf = _require_may_answer(held, actor, reason)

@@ -102,7 +102,7 @@ def test_the_page_costs_few_statements(world: World, survey: ProcessInstance, cl
     statements: list[str] = []
     event.listen(world.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     _page(client, f"/saker/{survey.public_id}")
-    assert len(statements) <= 20, "\n".join(statements)
+    assert len(statements) <= 15, "\n".join(statements)
 
 
 def test_the_year_has_what_was_and_what_will_be(survey: ProcessInstance, client_for: Client) -> None:

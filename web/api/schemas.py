@@ -165,8 +165,8 @@ class IdempotencyKey(Schema):
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-class Task(Schema):
-    """A task."""
+class TaskRow(Schema):
+    """A task in a list."""
 
     id = String()
     instance = String()
@@ -179,6 +179,10 @@ class Task(Schema):
     due = String(allow_none=True)
     state = String()
     revision = Integer()
+
+
+class Task(TaskRow):
+    """A task."""
 
 
 class TaskDetail(Task):
@@ -195,7 +199,7 @@ class TaskDetail(Task):
 class Tasks(Schema):
     """One page of tasks."""
 
-    tasks = List(Nested(Task))
+    tasks = List(Nested(TaskRow))
     next_cursor = String(allow_none=True)
 
 

@@ -1,5 +1,6 @@
 """Tasks: listed, read, claimed and completed."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,8 @@ from web.api import schemas, task_pages
 from web.api.blueprint import SECURITY, blueprint
 from web.context import acting, close_session, db, now, person, services, today
 
+#: `"7"` as `ETag` gives it, what proxies make of it, and a bare number.
+_REVISION = re.compile(r'(?:W/)?"([0-9]{1,18})"|([0-9]{1,18})')
 _STALE = {412: "Someone else has changed the task. What you sent is kept as its draft."}
 
 
@@ -123,7 +126,7 @@ def revision(headers: Mapping[str, Any]) -> int | None:
     given = str(headers.get("if_match") or "").strip()
     if given in ("", "*"):
         return None
-    number = given.removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdigit()):
+    found = _REVISION.fullmatch(given)
+    if found is None:
         raise InvalidInput(f"If-Match is no revision: {given}. Send the ETag of the task as you got it.")
-    return int(number)
+    return int(found[1] or found[2])

@@ -125,7 +125,7 @@ def remind(id: str) -> ResponseReturnValue:
     wanted = set(request.values.getlist("oppgave"))
     if request.method == "GET":
         instance = _own(db(), person(), id)
-        waiting = [task for task in _waiting(instance) if not wanted or task.public_id in wanted]
+        waiting = [t for t in _waiting(instance) if (t.public_id in wanted if wanted else not _is_own(t))]
         people = {user.id: user for user in _holders(db(), waiting)}
         return _page("remind.html", instance, tasks=waiting, people=list(people.values()), wanted=wanted)
     with acting() as (session, actor):
@@ -143,6 +143,11 @@ def remind(id: str) -> ResponseReturnValue:
         flash(_("Ingen påminnelse er sendt: de som mangler, er påminnet den siste timen."), "info")
         return redirect(url_for("cases.show", id=id), 303)
     return _done(id, _("Én påminnelse er sendt.") if sent == 1 else _("%(n)s påminnelser er sendt.", n=sent))
+
+
+def _is_own(task: UserTask) -> bool:
+    """Nobody needs to be reminded of what waits for themselves."""
+    return identity.concerns(person(), task)
 
 
 def _waiting(instance: ProcessInstance, session: Session | None = None) -> list[UserTask]:

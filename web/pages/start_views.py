@@ -107,7 +107,14 @@ def facts(
     every = bodies.all_of(session, community)
     query = select(Meeting).where(Meeting.community_id == community.id, Meeting.date >= today).order_by(Meeting.date)
     coming = list(session.scalars(query.options(selectinload(Meeting.body))))
-    return [_fact(fact.name, fact.required, every, coming, chosen, calendar, today) for fact in needed.facts]
+    au = next((m for m in coming if m.body.key == "au"), None)
+    # AU prepares for SSU: of SSU's meetings, the first one after AU's is the natural choice.
+    possible = [m for m in coming if m.body.key != "ssu" or au is None or m.date > au.date]
+    first = {m.body.key: m for m in reversed(possible)}
+    return [
+        _fact(fact.name, fact.required, every, coming, chosen, first.get(fact.name), calendar, today)
+        for fact in needed.facts
+    ]
 
 
 def _fact(
@@ -116,6 +123,7 @@ def _fact(
     every: Sequence[Body],
     coming: Sequence[Meeting],
     chosen: Mapping[str, str] | None,
+    first: Meeting | None,
     calendar: Calendar,
     today: date,
 ) -> FactChoice:
@@ -124,7 +132,8 @@ def _fact(
     given = (chosen or {}).get(name, "" if chosen is None else NONE)
     body_key, _sep, day = given.partition(":") if ":" in given else ("", "", "")
     if chosen is None:
-        given = choices[0].id if choices and required else NONE if not required else OTHER
+        usual = first.public_id if first is not None else choices[0].id if choices else OTHER
+        given = usual if required else NONE
     meets = tuple(b for b in every if b.group is not None and (any_body or b.key == name))
     return FactChoice(
         fact=name,

@@ -27,7 +27,7 @@ Mode = Literal["fill", "free", "approve", "behalf", "waiting", "ended"]
 
 #: Longer cases show their latest steps.
 _MAX_STEPS = 14
-_MEETINGS = (("au", "Møte i AU"), ("ssu", "Møte i SSU"), ("meeting", "Møte"))
+_MEETINGS = (("au", lambda: _("Møte i AU")), ("ssu", lambda: _("Møte i SSU")), ("meeting", lambda: _("Møte")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +313,7 @@ def _meetings(instance: ProcessInstance, reader: Reader) -> list[Mapping[str, st
     for fact, name in _MEETINGS:
         day = date.fromisoformat(instance.facts[fact]) if instance.facts.get(fact) else None
         if day is not None and day >= reader.today and instance.state == "active":
-            ahead.setdefault(day, name)
+            ahead.setdefault(day, name())
     return [{"name": name, "note": reader.words.dag(day), "state": "mote"} for day, name in sorted(ahead.items())]
 
 
