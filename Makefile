@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+MESSAGES := web/translations/en/LC_MESSAGES/messages.mo
 .DEFAULT_GOAL := help
 
 .PHONY: help setup run test check migrations bench chaos screenshots clean
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(VENV)/installed web/static/dist/manifest.json ## Install locked packages and build the front end
+setup: $(VENV)/installed web/static/dist/manifest.json $(MESSAGES) ## Install locked packages and build the front end
 
 $(VENV)/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) was found. Set PYTHON=python3.11, say."; exit 1; }
@@ -30,6 +31,10 @@ node_modules/installed: package-lock.json
 web/static/dist/manifest.json: node_modules/installed $(shell find web/frontend -type f)
 	@echo "Building the front end …"
 	@npm run --silent build
+	@touch $@
+
+$(MESSAGES): $(MESSAGES:.mo=.po) $(VENV)/installed
+	@$(BIN)/pybabel --quiet compile --directory web/translations
 	@touch $@
 
 run: setup ## Start the demo at http://127.0.0.1:8000 (PORT=… overrides)
@@ -51,4 +56,4 @@ screenshots: setup ## Take the README's screenshots
 	@$(BIN)/python docs/screenshots.py
 
 clean: ## Remove what was set up, keep the database
-	@rm -rf $(VENV) node_modules web/static/dist
+	@rm -rf $(VENV) node_modules web/static/dist $(MESSAGES)

@@ -43,9 +43,7 @@ def output_of(execution: Execution, step: Step) -> dict[str, Any]:
     return {name: {"total": step.total, "completed": step.completed, "silent": step.total - step.completed}}
 
 
-def synchronise(
-    session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime
-) -> datetime | None:
+def synchronise(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> datetime | None:
     """Make steps and tasks say what the live state says: close what is gone, open what waits now.
 
     Answers when the next row closes whose step stays open for others who got more time. Everything that can fail is computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a
@@ -326,7 +324,11 @@ class _People:
 
     def let_see(self) -> None:
         """Let those see the case who did not yet."""
-        pending = {(row.user_id, row.group_id) for row in self._session.new if isinstance(row, InstanceParticipant)}
+        pending = {
+            (row.user_id, row.group_id)
+            for row in self._session.new
+            if isinstance(row, InstanceParticipant) and row.instance_id == self._instance.id
+        }
         for user_id, group_id in sorted(self._outside - pending, key=str):
             row = InstanceParticipant(instance_id=self._instance.id, user_id=user_id, group_id=group_id)
             self._session.add(row)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from engine import deployments, forms, identity
 from engine.errors import InvalidAnswers
-from engine.form_definitions import fields_of
+from engine.form_definitions import fields_of, rows_of
 from engine.model import Community, Document, Group, ProcessInstance, User, UserTask
 
 _EMPTY = {"id": "empty", "type": "default", "components": []}
@@ -33,7 +33,8 @@ def _inputs(
     inputs: dict[str, object] = {**instance.data, **instance.facts, "title": instance.title}
     if task.item_data is not None:
         inputs |= {"item": task.item_data, "party": task.item_data}
-    asked = {found.values_key for found in fields_of(form.components)}
+    fields = [*fields_of(form.components), *(f for rows in rows_of(form.components) for f in fields_of(rows.components))]
+    asked = {found.values_key for found in fields}
     if "bodies" in asked:
         inputs["bodies"] = _options(session, Group, instance.community_id)
     if "people" in asked:

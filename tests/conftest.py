@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,14 @@ class Templates:
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
-    made = Templates(tmp_path_factory.mktemp("databases"))
+def templates() -> Iterator[Templates]:
+    # Files in memory where there are such: what a disk would take for every commit is not what is tested.
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="avtaleflyt-", dir=memory if memory.is_dir() else None))
+    made = Templates(folder)
     yield made
     made.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
