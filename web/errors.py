@@ -37,7 +37,8 @@ def _refused(error: EngineError) -> ResponseReturnValue:
         if isinstance(error, InvalidAnswers):
             document["errors"] = [{"key": p.key, "label": p.label, "message": p.message} for p in error.problems]
         return jsonify(document), status
-    return page(error.status, error.message)
+    # The engine speaks to operators and programs, in English; people get the page's own words.
+    return page(error.status, error.message if error.status == 422 else None)
 
 
 def _expired(error: CSRFError) -> ResponseReturnValue:

@@ -142,9 +142,13 @@ class Story:
         assert len(rows) == len(self._mailer.messages), "a mail left that no row knows of"
         return [mail for mail in sent if since is None or mail.day >= since]
 
-    def mails_on(self, day: date) -> list[tuple[str, str]]:
-        """To whom and with what subject, of the mails of that day."""
-        return sorted((mail.to, mail.subject) for mail in self.mails() if mail.day == day)
+    def message_ids(self) -> list[str]:
+        """The Message-ID of everything that was handed to the mail server."""
+        return [str(message["Message-ID"]) for message in self._mailer.messages]
+
+    def mails_by_subject(self, beginning: str) -> list[Mail]:
+        """The mails whose subject begins so."""
+        return [mail for mail in self.mails() if mail.subject.startswith(beginning)]
 
 
 def _value(session: Session, instance: ProcessInstance, element: str, expression: str, now: datetime) -> object:

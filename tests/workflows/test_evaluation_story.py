@@ -57,8 +57,9 @@ def test_everyone_has_their_step_on_its_day_and_the_case_reaches_its_end(story: 
         assert story.waits()[element] == (who, due), element
         assert story.world.steps(story.case, element_id=element)[0].opened_at <= story.world.clock()
         if element not in ("answer_survey", "fetch_data"):
-            for gathering in ("answer_survey", "fetch_data") if element == "hold_dialogue_meetings" else ():
-                story.does(gathering, on=day(9, 30))
+            if element == "hold_dialogue_meetings":
+                story.does("answer_survey", on=day(9, 30))
+                story.does("fetch_data", on=day(9, 30))
             story.does(element, on=due, **(DECIDED if element == "treat_case" else {}))
     assert story.state == "completed"
     assert [v[0] for v in story.visits() if v[1] > 1] == []
@@ -85,8 +86,7 @@ def then_the_mails_of_the_story_are_these(story: Story) -> None:
     # A step of fewer than ten working days has no early reminders, and no mail leaves twice
     of_minutes = [m for m in story.mails(since=SSU) if "referat" in m.subject]
     assert {m.day for m in of_minutes} == {SSU, day(12, 4)}
-    every = [(m.at, m.to, m.subject) for m in story.mails()]
-    assert len({(d, to, s) for d, to, s in every if "vi mangler svar" not in s}) == len([e for e in every if "vi mangler svar" not in e[2]])
+    assert len(set(story.message_ids())) == len(story.mails())
     # Nobody is written to before eight in the morning
     assert all(m.at.hour >= 6 for m in story.mails())
 

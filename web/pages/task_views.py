@@ -27,7 +27,6 @@ Mode = Literal["fill", "free", "approve", "behalf", "waiting", "ended"]
 
 #: Longer cases show their latest steps.
 _MAX_STEPS = 14
-_MEETINGS = (("au", lambda: _("Møte i AU")), ("ssu", lambda: _("Møte i SSU")), ("meeting", lambda: _("Møte")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,10 +309,10 @@ def _step(step: Step, task: UserTask, reader: Reader) -> Mapping[str, str]:
 
 def _meetings(instance: ProcessInstance, reader: Reader) -> list[Mapping[str, str]]:
     ahead: dict[date, str] = {}
-    for fact, name in _MEETINGS:
+    for fact, name in (("au", _("Møte i AU")), ("ssu", _("Møte i SSU")), ("meeting", _("Møte"))):
         day = date.fromisoformat(instance.facts[fact]) if instance.facts.get(fact) else None
         if day is not None and day >= reader.today and instance.state == "active":
-            ahead.setdefault(day, name())
+            ahead.setdefault(day, name)
     return [{"name": name, "note": reader.words.dag(day), "state": "mote"} for day, name in sorted(ahead.items())]
 
 
