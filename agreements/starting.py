@@ -29,6 +29,7 @@ __all__ = ["ChosenMeeting", "Prepared", "StartRequest", "StartWarning", "already
 
 #: A fact's body, where the model doesn't say which body meets.
 _BODY_OF = {"ssu": "ssu", "au": "au"}
+_DECIDING_BODY = "ssu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def start(
 
     `confirmed` says why it starts in spite of warnings; it goes into the case's history. A repeated start with
     the same idempotency key answers the first one's case. Raises NotAllowed, and InvalidInput as `prepare` does,
-    for warnings without a reason and, as InvalidAnswers, for what the start form lacks.
+    for warnings without a reason and, as InvalidAnswers, for an answer that breaks the start form's rules.
     """
     definition = deployments.latest(session, community.id, request.process)
     if not start_needs.may_start(identity.person(session, actor), definition):
@@ -115,8 +116,8 @@ def start(
     if (existing := already_started(session, community, request.idempotency_key)) is not None:
         return existing
     prepared = prepare(session, community, request, now=now)
-    if prepared.problems:
-        raise InvalidAnswers(prepared.problems)
+    if wrong := [p for p in prepared.problems if _was_given(request, p.key)]:
+        raise InvalidAnswers(wrong)
     reason = (confirmed or "").strip()
     if prepared.warnings and not reason:
         raise InvalidInput(_unconfirmed(prepared.warnings), field="confirmed")
@@ -128,6 +129,12 @@ def start(
             session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept
         )
     return instance
+
+
+def _was_given(request: StartRequest, key: str) -> bool:
+    """Pages ask for everything; a program may leave answers out, and what it gives must be right."""
+    root = key.partition("-")[0]
+    return bool(request.title if root == "title" else request.data.get(root))
 
 
 def already_started(
@@ -221,9 +228,11 @@ def _meeting(session: Session, community: Community, fact: str, given: date | st
     held = [m for m in session.scalars(same_day) if body_key in (None, m.body.key)]
     if len(held) == 1:
         return _known_meeting(fact, held[0])
-    if body_key is None:
-        text = f"Flere organer, eller ingen, møtes {day(d, year_of=d)}. Velg et møte, eller si hvilket organ."
+    if body_key is None and held:
+        text = f"Flere organer møtes {day(d, year_of=d)}. Velg et møte, eller si hvilket organ."
         raise InvalidInput(text, field=fact)
+    # Where nobody is known to meet that day, it is the deciding body's meeting.
+    body_key = body_key or _DECIDING_BODY
     body = bodies.find_body(session, community, body_key)
     _require_body(fact, body.key, body.short_name)
     return ChosenMeeting(fact=fact, date=d, body=body, meeting=None)

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from engine.bpmn.reading import UserTaskElement
 from engine.form_definitions import ITEM_KEY, Field
 from engine.form_nodes import FieldNode, GroupNode, Node, RowsNode
 from engine.forms import Form
+from engine.planning import plan_outcome
 
 #: Tried in turn where a field wants a pattern.
 _TEXTS = ("Tekst", "https://www.example.org/dokument", "17/26", "12345678", "kari@example.org")
@@ -33,6 +35,17 @@ def sample_answers(
         if repr(answers) == before:
             break
     raise AssertionError(f"No sample fits {form.id}: {form.validate(answers, inputs)}")
+
+
+def main_path_answers(
+    form: Form, inputs: Mapping[str, object], element: UserTaskElement, *, day: date, **given: Any
+) -> dict[str, Any]:
+    """Answers that take the model's main path."""
+    # A form that the caller of a process names may have words of its own for the main outcome.
+    main = form.clean(plan_outcome(element), inputs)
+    refused = {problem.key for problem in form.validate(main, inputs)}
+    kept = {name: value for name, value in main.items() if name not in refused}
+    return sample_answers(form, inputs, day=day, **{**kept, **given})
 
 
 def _fill(nodes: Sequence[Node], answers: dict[str, Any], day: date) -> None:

@@ -18,8 +18,7 @@ from engine import deployments, identity, process_instances, task_forms, user_ta
 from engine.database import Database
 from engine.identity import Person
 from engine.model import Base, Community, ProcessInstance, Step, User, UserTask
-from engine.planning import plan_outcome
-from tests.factories import sample_answers
+from tests.factories import main_path_answers, sample_answers
 from tests.fakes import START, FakeClock
 
 __all__ = ["START", "World", "create_schema", "load_community", "notifications", "sources"]
@@ -78,10 +77,17 @@ class World:
     # --- cases ----------------------------------------------------------------------------------------------------
 
     def start(
-        self, process: str = EVALUATION, *, meetings: Mapping[str, date | str] | None = None, by: str = "sekretariatet", **given: Any
+        self,
+        process: str = EVALUATION,
+        *,
+        meetings: Mapping[str, date | str] | None = None,
+        by: str = "sekretariatet",
+        **given: Any,
     ) -> int:
         """Start a case as the secretariat does; answers its id. What is not given has a usual value."""
-        request = StartRequest(process=process, meetings=meetings or _usual_meetings(process), **{**_usual(process), **given})
+        request = StartRequest(
+            process=process, meetings=meetings or _usual_meetings(process), **{**_usual(process), **given}
+        )
         with self.database.transaction() as session:
             community = session.get_one(Community, self.community_id)
             actor = self.user(session, by)
@@ -101,7 +107,9 @@ class World:
         with self.database.reading() as session:
             return list(session.scalars(query))
 
-    def tasks(self, instance_id: int, element: str | None = None, *, states: tuple[str, ...] = ("open", "submitted")) -> list[UserTask]:
+    def tasks(
+        self, instance_id: int, element: str | None = None, *, states: tuple[str, ...] = ("open", "submitted")
+    ) -> list[UserTask]:
         """The case's waiting tasks, of one element when it is named, with step, people and case loaded."""
         query = (
             select(UserTask)
@@ -137,12 +145,10 @@ class World:
             task = session.get_one(UserTask, task_id)
             form, inputs = task_forms.form_of(session, task.instance, task)
             element = deployments.element(session, task.instance, task.step)
-            # A form that the caller of a process names may have words of its own for the main outcome.
-            main = {} if outcome is not None else form.clean(plan_outcome(element), inputs)
-            refused = {problem.key for problem in form.validate(main, inputs)}
-            chosen = {name: value for name, value in main.items() if name not in refused}
             day = self.clock.today + timedelta(days=14)
-            return sample_answers(form, inputs, outcome, day=day, **{**chosen, **given})
+            if outcome is None:
+                return main_path_answers(form, inputs, element, day=day, **given)
+            return sample_answers(form, inputs, outcome, day=day, **given)
 
     def performer(self, session: Session, task: UserTask) -> Person:
         """Who fills the task in: its assignee, else the first of its group."""
@@ -221,5 +227,8 @@ def _usual(process: str) -> dict[str, Any]:
     if process == EVALUATION:
         return {"agreement": AGREEMENT, "data": {"commissioning_decision": "17/26"}}
     if process == MANDATE:
-        return {"roles": {"fagutvalg": {"group": "fagutvalg-hr"}}, "data": {"body_name": "Fagutvalg HR", "hearing_bodies": ["fsu", "lederforum-helse", "tillitsvalgte"]}}
+        return {
+            "roles": {"fagutvalg": {"group": "fagutvalg-hr"}},
+            "data": {"body_name": "Fagutvalg HR", "hearing_bodies": ["fsu", "lederforum-helse", "tillitsvalgte"]},
+        }
     return {"title": "Digital møteserie", "data": {"case_types": ["beslutning"]}}

@@ -161,7 +161,11 @@ def worker(ctx: click.Context) -> None:
 @click.pass_context
 def migrate(ctx: click.Context) -> None:
     """Bring the database's schema up to date."""
-    click.echo(f"The schema is at {running.migrate(services(ctx))}.")
+    served = services(ctx)
+    version = running.migrate(served)
+    with served.database.transaction() as session:
+        commands.ensure_community(session, ctx.obj)
+    click.echo(f"The schema is at {version}.")
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -251,6 +255,8 @@ def start(
     served = services(ctx)
     with served.database.transaction() as session:
         community = community_of(session, ctx.obj)
+        for warning in commands.start_warnings(session, community, request, now=served.clock()):
+            click.echo(f"Obs: {warning}", err=True)
         started = commands.start(session, community, request, user_key=user_key, now=served.clock(), confirmed=confirm)
     show({"id": started}, as_json, lambda: f"Started {started}.")
 

@@ -168,7 +168,13 @@ def start(
 ) -> str:
     """Start a case; answers its public id."""
     actor = identity.user(session, community.id, user_key)
-    return starting.start(session, community, wanted, actor=actor, now=now, confirmed=confirmed).public_id
+    reason = confirmed or "Startet fra kommandolinjen."
+    return starting.start(session, community, wanted, actor=actor, now=now, confirmed=reason).public_id
+
+
+def start_warnings(session: Session, community: Community, wanted: StartRequest, *, now: datetime) -> list[str]:
+    """What is odd about a start, in words."""
+    return [w.message for w in starting.prepare(session, community, wanted, now=now).warnings]
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
@@ -345,6 +351,13 @@ def complete(
     return task_row(user_tasks.complete(session, task.id, answers, actor=person, now=now))
 
 
+def ensure_community(session: Session, settings: Settings) -> None:
+    """An empty community in an empty database, so that people and models can be added; `community load` fills it."""
+    if session.scalars(select(Community.id).limit(1)).first() is None:
+        name = f"Helsefellesskapet {settings.community.capitalize()}"
+        session.add(Community(key=settings.community, name=name, email="sekretariatet@example.org"))
+
+
 def load_community(session: Session, file: Path, *, now: datetime) -> str:
     """Load a community's data file; answers what happened, as one line."""
     loaded = communities.load_and_report(session, communities.read_data_file(file), now=now)
@@ -360,7 +373,10 @@ def find_user(session: Session, community: Community, key: str) -> User:
 
 
 def add_user(session: Session, community: Community, key: str, name: str, email: str, groups: Sequence[str]) -> None:
-    """Add a person to the community. Raises InvalidInput for a key that is taken or an address that is none."""
+    """Add a person to the community; a group that is not there yet is made.
+
+    Raises InvalidInput for a key that is taken or an address that is none.
+    """
     if session.scalar(select(User.id).where(User.community_id == community.id, User.key == key)) is not None:
         raise InvalidInput(f"There is a user {key!r} already. Choose another key.")
     if email.count("@") != 1 or any(c.isspace() for c in email):
@@ -369,8 +385,8 @@ def add_user(session: Session, community: Community, key: str, name: str, email:
     session.add(added)
     session.flush()  # memberships need its id
     for group_key in groups:
-        group: Group = identity.group(session, community.id, group_key)
-        session.add(Membership(user_id=added.id, group_id=group.id))
+        group = session.scalar(select(Group).where(Group.community_id == community.id, Group.key == group_key))
+        session.add(Membership(user=added, group=group or Group(community_id=community.id, key=group_key, name=group_key)))
 
 
 def users(session: Session, community: Community) -> list[dict[str, Any]]:

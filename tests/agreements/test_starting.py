@@ -289,13 +289,17 @@ def test_a_case_through_a_meeting_takes_any_bodys_meeting(
     assert instance.facts == {"meeting": "2026-11-05"}
 
 
-def test_a_case_through_a_meeting_needs_a_title(session: Session, community: Community, secretary: User) -> None:
-    request = StartRequest(
-        process="motesak", meetings={"meeting": "ssu:2026-12-10"}, data={"case_types": ["orientering"]}
-    )
+def test_a_program_may_leave_answers_out(session: Session, community: Community, secretary: User) -> None:
+    request = StartRequest(process="motesak", meetings={"meeting": date(2026, 12, 10)})
+    instance = start(session, community, request, actor=secretary, now=NOW)
+    assert instance.title == "En sak gjennom et møte"
+
+
+def test_what_a_program_gives_must_be_right(session: Session, community: Community, secretary: User) -> None:
+    request = StartRequest(process="motesak", meetings={"meeting": "ssu:2026-12-10"}, data={"case_types": ["tull"]})
     with pytest.raises(InvalidAnswers) as caught:
         start(session, community, request, actor=secretary, now=NOW)
-    assert [p.key for p in caught.value.problems] == ["title"]
+    assert [p.key for p in caught.value.problems] == ["case_types"]
 
 
 def test_only_the_starter_groups_and_administrators_may_start(session: Session, community: Community) -> None:

@@ -73,7 +73,15 @@ class Lab(World):
             user = self.user(session, owner)
             definition = deployments.latest(session, self.community_id, process)
             started = process_instances.start(
-                session, definition, now=self.clock(), actor=user, title="En sak", data=data, facts=facts, owner=user, **given
+                session,
+                definition,
+                now=self.clock(),
+                actor=user,
+                title="En sak",
+                data=data,
+                facts=facts,
+                owner=user,
+                **given,
             )
             return started.id
 

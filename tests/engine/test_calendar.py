@@ -232,7 +232,5 @@ def test_every_moment_of_a_day_has_its_local_date(day: date) -> None:
 
 
 @given(some_date, st.frozensets(some_date, max_size=20))
-def test_more_closing_days_never_bring_a_deadline_nearer_to_the_meeting(
-    day: date, closed: frozenset[date]
-) -> None:
+def test_more_closing_days_never_bring_a_deadline_nearer_to_the_meeting(day: date, closed: frozenset[date]) -> None:
     assert Calendar(closed=closed).working_days_before(day, 10) <= CALENDAR.working_days_before(day, 10)

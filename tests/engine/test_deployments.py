@@ -52,7 +52,10 @@ def test_one_model_that_is_refused_keeps_the_others_out(lab: Lab) -> None:
 
 
 def test_models_that_are_deployed_together_may_call_each_other(lab: Lab) -> None:
-    lab.deploy(model("start>c c>end", call("c", "inner"), process="outer"), model("start>ask ask>end", task("ask"), process="inner"))
+    lab.deploy(
+        model("start>c c>end", call("c", "inner"), process="outer"),
+        model("start>ask ask>end", task("ask"), process="inner"),
+    )
     case = lab.begin("outer")
     assert [t.step.call_path for t in lab.tasks(case)] == ["c"]
 

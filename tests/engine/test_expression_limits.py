@@ -252,9 +252,7 @@ def test_any_words_are_an_expression_or_an_expression_error(source: str) -> None
     _try(source, SCOPE)
 
 
-leaf = st.sampled_from(
-    ["a", "b", "a.k", "1", "-1", "0", "1e300", "'x'", "''", "None", "True", "[]", "{'k': a}"]
-)
+leaf = st.sampled_from(["a", "b", "a.k", "1", "-1", "0", "1e300", "'x'", "''", "None", "True", "[]", "{'k': a}"])
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

@@ -108,9 +108,7 @@ def test_an_expression_has_a_value(source: str, expected: object) -> None:
     assert type(value) is type(expected)
 
 
-@pytest.mark.parametrize(
-    "source", ["${runde + 1}", " ${ runde + 1 } ", "\n${\n  runde + 1\n}\n", "runde + 1"]
-)
+@pytest.mark.parametrize("source", ["${runde + 1}", " ${ runde + 1 } ", "\n${\n  runde + 1\n}\n", "runde + 1"])
 def test_the_wrapper_is_optional(source: str) -> None:
     assert value_of(source) == 3
 
@@ -337,9 +335,7 @@ def test_errors_point_at_the_column(source: str, column: int) -> None:
     assert refused(source).column == column
 
 
-@pytest.mark.parametrize(
-    "source", ["utfall = 'juster'", "(utfall = 'juster')", "runde and utfall = 'juster'"]
-)
+@pytest.mark.parametrize("source", ["utfall = 'juster'", "(utfall = 'juster')", "runde and utfall = 'juster'"])
 def test_assigning_suggests_comparing(source: str) -> None:
     assert "compared with ==" in refused(source).message
 

@@ -18,7 +18,9 @@ MEETING = date(2026, 6, 10)
 @pytest.fixture
 def case(lab: Lab) -> int:
     """A case with some history, a note in the third event."""
-    lab.deploy(model("start>ask ask>then then>end", task("ask", f'{WITH_FORM} camunda:dueDate="${{meeting}}"'), task("then")))
+    lab.deploy(
+        model("start>ask ask>then then>end", task("ask", f'{WITH_FORM} camunda:dueDate="${{meeting}}"'), task("then"))
+    )
     started = lab.begin(facts={"meeting": MEETING})
     with lab.database.transaction() as session:
         held = process_instances.locked(session, started)
@@ -44,7 +46,14 @@ def change(lab: Lab, case: int, sequence: int, **values: Any) -> None:
 def test_every_act_is_in_the_chain_in_order(lab: Lab, case: int) -> None:
     chain = events(lab, case)
     assert [e.sequence for e in chain] == list(range(1, len(chain) + 1))
-    assert [e.kind for e in chain] == ["started", "step-opened", "facts-set", "completed-task", "step-completed", "step-opened"]
+    assert [e.kind for e in chain] == [
+        "started",
+        "step-opened",
+        "facts-set",
+        "completed-task",
+        "step-completed",
+        "step-opened",
+    ]
     assert chain[2].data == {"old": {"meeting": "2026-06-10"}, "new": {"meeting": "2026-06-11"}}
     assert_chain_whole(lab, case)
 
@@ -89,7 +98,9 @@ def test_a_removed_event_is_missed(lab: Lab, case: int, sequence: int) -> None:
 
 def test_an_event_added_behind_our_back_is_found(lab: Lab, case: int) -> None:
     with lab.database.transaction() as session:
-        session.add(HistoryEvent(instance_id=case, sequence=7, at=lab.clock(), kind="completed", data={}, hash="0" * 64))
+        session.add(
+            HistoryEvent(instance_id=case, sequence=7, at=lab.clock(), kind="completed", data={}, hash="0" * 64)
+        )
     assert broken_at(lab, case) == 7
 
 

@@ -16,7 +16,9 @@ DIVIDES = model(
     "start>ask ask>which which>a which>b a>end b>end", task("ask", WITH_FORM), gateway("which", "b"), task("a"), task("b"),
     conditions={"which>a": "${10 / tall &gt; 1}"},
 )  # fmt: skip
-ASKS_SOMEONE = model("start>ask ask>then then>end", task("ask", WITH_FORM), task("then", 'camunda:assignee="${utfall}"'))
+ASKS_SOMEONE = model(
+    "start>ask ask>then then>end", task("ask", WITH_FORM), task("then", 'camunda:assignee="${utfall}"')
+)
 
 
 def retry(lab: Lab, case: int, position: int = 0) -> None:
@@ -82,7 +84,13 @@ def test_a_case_that_fails_at_its_start_stands_there(lab: Lab) -> None:
 
 
 def test_a_timer_that_leads_to_a_failure_fires_once(lab: Lab) -> None:
-    lab.deploy(model("start>later later>then then>end", timer("later", "${meeting}"), task("then", WITH_FORM, several("${meeting}"))))
+    lab.deploy(
+        model(
+            "start>later later>then then>end",
+            timer("later", "${meeting}"),
+            task("then", WITH_FORM, several("${meeting}")),
+        )
+    )
     case = lab.begin(facts={"meeting": MEETING})
     lab.clock.to(MEETING, 0)
     assert lab.wake(case)

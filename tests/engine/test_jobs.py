@@ -92,7 +92,9 @@ def test_a_worker_that_outlived_its_lease_records_nothing(database: Database, cl
     assert only(database).state == "leased"
 
 
-def test_a_failing_job_is_tried_again_after_growing_pauses_and_then_shown_as_failed(database: Database, clock: FakeClock) -> None:
+def test_a_failing_job_is_tried_again_after_growing_pauses_and_then_shown_as_failed(
+    database: Database, clock: FakeClock
+) -> None:
     enqueue(database, clock)
 
     def fail(_database: Database, job: Claimed, now: object) -> None:
@@ -101,7 +103,11 @@ def test_a_failing_job_is_tried_again_after_growing_pauses_and_then_shown_as_fai
     for pause in jobs.PAUSES:
         assert jobs.run_one(database, {"tell": fail}, clock())
         row = only(database)
-        assert (row.state, row.run_at, row.last_error) == ("queued", clock() + pause, "RuntimeError: the server is away")
+        assert (row.state, row.run_at, row.last_error) == (
+            "queued",
+            clock() + pause,
+            "RuntimeError: the server is away",
+        )
         assert not jobs.run_one(database, {"tell": fail}, clock() + pause - timedelta(seconds=1))
         clock.set(clock() + pause)
     assert jobs.run_one(database, {"tell": fail}, clock())

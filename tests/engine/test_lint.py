@@ -198,7 +198,10 @@ NOT_MODELS = {
     "too deep": HEAD + b"<a>" * 100_000,
     "a zero": HEAD + b"<a>\0</a>",
     "an unknown encoding": b'<?xml version="1.0" encoding="tull"?><a/>',
-    "another encoding": replaced('encoding="UTF-8"', 'encoding="ISO-8859-1"').decode().replace('name="ask"', 'name="å"').encode("latin-1"),
+    "another encoding": replaced('encoding="UTF-8"', 'encoding="ISO-8859-1"')
+    .decode()
+    .replace('name="ask"', 'name="å"')
+    .encode("latin-1"),
     "no process": replaced('isExecutable="true"', 'isExecutable="false"'),
     "a process without id": replaced('<bpmn:process id="prove"', "<bpmn:process"),
 }
@@ -226,7 +229,9 @@ MUTATIONS: dict[str, Callable[[random.Random, bytearray], None]] = {
     "flip": lambda dice, xml: xml.__setitem__(dice.randrange(len(xml)), dice.randrange(256)),
     "cut": lambda dice, xml: xml.__delitem__(slice(at := dice.randrange(len(xml)), at + dice.randrange(60))),
     "copy": lambda dice, xml: xml.extend(xml[(at := dice.randrange(len(xml))) : at + 60]),
-    "swap": lambda dice, xml: xml.__setitem__(slice(a := dice.randrange(len(xml)), a + 20), xml[(b := dice.randrange(len(xml))) : b + 20]),
+    "swap": lambda dice, xml: xml.__setitem__(
+        slice(a := dice.randrange(len(xml)), a + 20), xml[(b := dice.randrange(len(xml))) : b + 20]
+    ),
 }
 
 

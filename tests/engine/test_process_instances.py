@@ -68,7 +68,9 @@ def test_a_running_case_keeps_its_version_when_a_new_one_is_deployed(lab: Lab) -
 
 
 def test_what_a_process_calls_is_pinned_when_the_case_starts(lab: Lab) -> None:
-    parent = model("start>first first>inner inner>end", task("first"), call("inner", "called", meeting="${ssu}"), process="parent")
+    parent = model(
+        "start>first first>inner inner>end", task("first"), call("inner", "called", meeting="${ssu}"), process="parent"
+    )
     lab.deploy(parent, model("start>ask ask>end", task("ask", DUE), process="called"))
     case = lab.begin("parent", facts={"ssu": MEETING})
     lab.deploy(model("start>other other>end", task("other"), process="called"))
@@ -167,7 +169,11 @@ def test_the_path_after_a_deadline_sees_how_many_answered(lab: Lab) -> None:
     lab.clock.to(MEETING + timedelta(days=1), 0)
     assert lab.wake(case)
     assert lab.waiting(case) == ["some"]
-    assert [t.state for t in lab.tasks(case, "ask", states=("completed", "closed"))] == ["completed", "completed", "closed"]
+    assert [t.state for t in lab.tasks(case, "ask", states=("completed", "closed"))] == [
+        "completed",
+        "completed",
+        "closed",
+    ]
 
 
 def test_a_step_that_asks_nobody_is_passed_at_once(lab: Lab) -> None:
@@ -224,7 +230,12 @@ def test_a_condition_on_something_nobody_has_answered_takes_the_default_flow(lab
 
 
 def test_a_date_in_an_answer_sets_the_fact_under_the_name_it_was_bound_from(lab: Lab) -> None:
-    parent = model("start>inner inner>after after>end", call("inner", "called", meeting="${ssu}"), task("after", 'camunda:dueDate="${ssu}"'), process="parent")
+    parent = model(
+        "start>inner inner>after after>end",
+        call("inner", "called", meeting="${ssu}"),
+        task("after", 'camunda:dueDate="${ssu}"'),
+        process="parent",
+    )
     lab.deploy(parent, model("start>ask ask>end", task("ask", f"{WITH_FORM} {DUE}"), process="called"))
     case = lab.begin("parent", facts={"ssu": MEETING})
     lab.send(lab.task(case, "ask").id, "person0", dato="2026-09-10")
@@ -251,9 +262,13 @@ def test_a_cancelled_case_withdraws_its_tasks_and_takes_no_more_acts(lab: Lab) -
     case = lab.begin(facts={"meeting": MEETING})
     ask = lab.task(case, "ask").id
     with lab.database.transaction() as session, pytest.raises(InvalidInput, match="Say why"):
-        process_instances.cancel(session, process_instances.locked(session, case), now=lab.clock(), actor_id=None, reason=" ")
+        process_instances.cancel(
+            session, process_instances.locked(session, case), now=lab.clock(), actor_id=None, reason=" "
+        )
     with lab.database.transaction() as session:
-        process_instances.cancel(session, process_instances.locked(session, case), now=lab.clock(), actor_id=None, reason="Trukket")
+        process_instances.cancel(
+            session, process_instances.locked(session, case), now=lab.clock(), actor_id=None, reason="Trukket"
+        )
     ended = lab.instance(case)
     assert (ended.state, ended.ended_at, ended.state_document, ended.wake_at) == ("cancelled", lab.clock(), None, None)
     assert [t.id for t in lab.tasks(case, states=("withdrawn",))] == [ask]
@@ -288,6 +303,10 @@ def test_an_act_that_fails_changes_nothing(lab: Lab) -> None:
     with pytest.raises(RuntimeError):
         act_and_fall()
     after = lab.instance(case)
-    assert (after.revision, after.history_length, after.state_document) == (before.revision, before.history_length, before.state_document)
+    assert (after.revision, after.history_length, after.state_document) == (
+        before.revision,
+        before.history_length,
+        before.state_document,
+    )
     with lab.database.reading() as session:
         assert [s.element_id for s in session.scalars(select(Step))] == ["ask"]

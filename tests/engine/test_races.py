@@ -17,7 +17,12 @@ MEETING = date(2026, 6, 10)
 ASK_ONE = model("start>ask ask>then then>end", task("ask", WITH_FORM), task("then"))
 ASK_SEVERAL = model(
     "start>ask ask>then closed>then then>end",
-    task("ask", f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"', several(), {"output": "svar"}),
+    task(
+        "ask",
+        f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"',
+        several(),
+        {"output": "svar"},
+    ),
     closes("closed", "ask"),
     task("then"),
 )

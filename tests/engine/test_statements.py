@@ -16,7 +16,12 @@ MOST = 12
 MEETING = date(2026, 6, 10)
 SURVEY = model(
     "start>ask ask>then shut>then then>end",
-    task("ask", f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"', several(), {"output": "svar"}),
+    task(
+        "ask",
+        f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"',
+        several(),
+        {"output": "svar"},
+    ),
     closes("shut", "ask"),
     task("then"),
 )
@@ -43,13 +48,18 @@ def assert_few(counted: Counted) -> None:
 
 
 def test_completing_a_task_that_moves_the_case_takes_few_statements(lab: Lab) -> None:
-    lab.deploy(model("start>ask ask>then then>last last>end", task("ask", WITH_FORM), task("then", WITH_FORM), task("last")))
+    lab.deploy(
+        model("start>ask ask>then then>last last>end", task("ask", WITH_FORM), task("then", WITH_FORM), task("last"))
+    )
     case = lab.begin()
     complete(lab, lab.task(case, "ask").id, "person0", utfall="ja")  # compiles the model
     assert_few(complete(lab, lab.task(case, "then").id, "person0", utfall="ja"))
 
 
-@pytest.mark.parametrize("element", ["plan_and_clarify", "anchor_plan", "inform_and_start", "analyse", "finish_case", "send_minutes", "publish"])
+@pytest.mark.parametrize(
+    "element",
+    ["plan_and_clarify", "anchor_plan", "inform_and_start", "analyse", "finish_case", "send_minutes", "publish"],
+)
 def test_completing_a_step_of_the_real_evaluation_takes_few_statements(world: World, element: str) -> None:
     case = world.start()
     world.proceed_to(case, element)
@@ -75,7 +85,9 @@ def test_the_first_answer_of_a_large_survey_costs_as_much_as_the_last(lab: Lab) 
 
 
 def test_a_long_history_makes_no_act_dearer(lab: Lab) -> None:
-    lab.deploy(model("start>ask ask>then then>end", task("ask", f'{WITH_FORM} camunda:dueDate="${{meeting}}"'), task("then")))
+    lab.deploy(
+        model("start>ask ask>then then>end", task("ask", f'{WITH_FORM} camunda:dueDate="${{meeting}}"'), task("then"))
+    )
 
     def cost(moves: int) -> Counted:
         case = lab.begin(facts={"meeting": MEETING})

@@ -27,7 +27,12 @@ APPROVED = model(
 #: person1 and person2 are asked until the meeting, then it closes; person0 owns the case.
 SURVEY = model(
     "start>ask ask>then shut>then then>end",
-    task("ask", f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"', several(), {"output": "svar"}),
+    task(
+        "ask",
+        f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"',
+        several(),
+        {"output": "svar"},
+    ),
     closes("shut", "ask"),
     task("then"),
 )
@@ -105,7 +110,9 @@ def test_a_draft_is_kept_and_moves_nothing(lab: Lab, free: UserTask) -> None:
     before = lab.instance(free.instance_id)
 
     def draft(text: str) -> Callable[[Session, Person], UserTask]:
-        return lambda s, p: user_tasks.save_draft(s, free.id, {"tekst": text, "tall": "ikke et tall"}, actor=p, now=lab.clock())
+        return lambda s, p: user_tasks.save_draft(
+            s, free.id, {"tekst": text, "tall": "ikke et tall"}, actor=p, now=lab.clock()
+        )
 
     act(lab, "person1", draft("halvveis"))
     act(lab, "person1", draft("lenger"))
@@ -135,7 +142,11 @@ def test_what_is_filled_in_waits_for_its_approver(lab: Lab, approved: UserTask) 
         act(lab, "person1", lambda s, p: user_tasks.approve(s, approved.id, actor=p, now=lab.clock()))
     act(lab, "person2", lambda s, p: user_tasks.approve(s, approved.id, actor=p, now=lab.clock()))
     done = read(lab, approved.id)
-    assert (done.state, done.answers, done.submitted_by_id != done.completed_by_id) == ("completed", {"utfall": "ja"}, True)
+    assert (done.state, done.answers, done.submitted_by_id != done.completed_by_id) == (
+        "completed",
+        {"utfall": "ja"},
+        True,
+    )
     assert lab.waiting(approved.instance_id) == ["then"]
     again = act(lab, "person2", lambda s, p: user_tasks.approve(s, approved.id, actor=p, now=lab.clock()))
     assert again.revision == done.revision
@@ -187,7 +198,9 @@ def test_answers_that_do_not_fit_name_their_fields_and_change_nothing(lab: Lab, 
 
 def test_the_owner_answers_on_behalf_with_a_reason(lab: Lab, approved: UserTask) -> None:
     def answer(reason: str | None) -> Callable[[Session, Person], UserTask]:
-        return lambda s, p: user_tasks.complete(s, approved.id, {"utfall": "ja"}, actor=p, now=lab.clock(), reason=reason)
+        return lambda s, p: user_tasks.complete(
+            s, approved.id, {"utfall": "ja"}, actor=p, now=lab.clock(), reason=reason
+        )
 
     with pytest.raises(InvalidInput, match="Say why"):
         act(lab, "person0", answer(None))
@@ -235,7 +248,11 @@ def test_a_step_closes_at_its_latest_extension_when_nobody_answers(lab: Lab) -> 
     case = lab.begin(data=TWO, facts={"meeting": MEETING})
     for number, asked in enumerate(lab.tasks(case)):
         due = date(2026, 6, 12 + 3 * number)
-        act(lab, "person0", lambda s, p, t=asked, d=due: steering.extend(s, t.id, due_date=d, actor=p, now=lab.clock(), reason=""))
+        act(
+            lab,
+            "person0",
+            lambda s, p, t=asked, d=due: steering.extend(s, t.id, due_date=d, actor=p, now=lab.clock(), reason=""),
+        )
     for day, left in ((date(2026, 6, 11), 2), (date(2026, 6, 13), 1), (date(2026, 6, 16), 0)):
         lab.clock.to(day, 0)
         lab.wake(case)

@@ -86,7 +86,15 @@ class Story:
             )
         return min((m for m in moments if m is not None), default=None)
 
-    def does(self, element: str, outcome: str | None = None, *, on: date | None = None, item: str | None = None, **answers: Any) -> None:
+    def does(
+        self,
+        element: str,
+        outcome: str | None = None,
+        *,
+        on: date | None = None,
+        item: str | None = None,
+        **answers: Any,
+    ) -> None:
         """Whoever has the element completes it, on that day at noon; all of a step that asks several."""
         if on is not None:
             self.until(on)

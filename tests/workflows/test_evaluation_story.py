@@ -113,8 +113,14 @@ def test_a_survey_that_four_of_seven_answered_closes_with_its_four_answers(story
         party: f"Virker godt hos {party}" for party in PARTIES[:4]
     }
     # And those who had answered were not reminded after that, while the others and their approver were
-    reminded = {m.to for m in story.mails(since=day(9, 12), rule="reminder") if "svar" in m.subject and "Svar" not in m.subject}
-    silent_survey = {m.to for m in story.mails(since=day(9, 26)) if m.subject == "Siste dag i dag: vi mangler svar fra Larvik kommune"}
+    reminded = {
+        m.to for m in story.mails(since=day(9, 12), rule="reminder") if "svar" in m.subject and "Svar" not in m.subject
+    }
+    silent_survey = {
+        m.to
+        for m in story.mails(since=day(9, 26))
+        if m.subject == "Siste dag i dag: vi mangler svar fra Larvik kommune"
+    }
     assert "radgiver.larvik" in reminded & silent_survey
     to_holmestrand = [m.subject for m in story.mails(since=day(9, 12)) if m.to == "radgiver.holmestrand"]
     assert not any(s.startswith("Ti virkedager igjen: svar") for s in to_holmestrand)
@@ -144,7 +150,12 @@ def test_a_plan_that_au_wants_changed_comes_back_to_the_secretariat(story: Story
 def test_findings_that_au_sends_back_are_analysed_anew_towards_a_new_meeting(story: Story) -> None:
     story.starts(EVALUATION).reaches("anchor_findings")
     story.does(
-        "anchor_findings", "tilbake", on=AU, send_back_reason="Mangler økonomi", new_au_date="2026-11-19", new_ssu_date="2026-12-10"
+        "anchor_findings",
+        "tilbake",
+        on=AU,
+        send_back_reason="Mangler økonomi",
+        new_au_date="2026-11-19",
+        new_ssu_date="2026-12-10",
     )
     assert story.world.instance(story.case).facts["au"] == "2026-11-19"
     # Ten working days before the new meeting; the time it leaves is the same as before
@@ -208,7 +219,9 @@ def test_an_adopted_case_whose_day_of_force_is_not_known_waits_without_a_due_dat
 @pytest.mark.parametrize("outcome", ["ikke_vedtatt", "ikke_enighet"])
 def test_what_ssu_does_not_adopt_ends_with_its_minutes(story: Story, outcome: str) -> None:
     story.starts(EVALUATION).reaches("treat_case")
-    story.does("treat_case", outcome, on=SSU, **({"disagreement": "Hvem som betaler"} if outcome == "ikke_enighet" else {}))
+    story.does(
+        "treat_case", outcome, on=SSU, **({"disagreement": "Hvem som betaler"} if outcome == "ikke_enighet" else {})
+    )
     assert story.waits() == {"send_minutes": ("referent", day(12, 4))}
     story.does("send_minutes", on=day(12, 4))
     assert (story.state, story.waits()) == ("completed", {})
@@ -254,7 +267,10 @@ def test_a_case_that_ssu_sends_back_is_analysed_anew_towards_the_new_meetings(st
     story.world.proceed_to(story.case, "treat_case")
     story.drain()
     assert story.waits() == {"treat_case": ("referent", day(2, 18, 2027))}
-    assert {v[1] for v in story.visits() if v[0] in ("analyse", "quality_check", "anchor_findings", "treat_case")} == {1, 2}
+    assert {v[1] for v in story.visits() if v[0] in ("analyse", "quality_check", "anchor_findings", "treat_case")} == {
+        1,
+        2,
+    }
 
 
 def test_when_ssu_is_moved_everything_that_hangs_on_it_moves_with_one_mail_each(story: Story) -> None:
@@ -273,7 +289,9 @@ def test_when_ssu_is_moved_everything_that_hangs_on_it_moves_with_one_mail_each(
     assert story.waits()["hold_dialogue_meetings"] == ("sekretariat", day(10, 15))
     # And each contact has one mail about it
     moved = story.mails()[before:]
-    of_survey = [m for m in moved if m.to in CONTACTS and "30. oktober" in m.subject and "styringsdata" not in m.subject]
+    of_survey = [
+        m for m in moved if m.to in CONTACTS and "30. oktober" in m.subject and "styringsdata" not in m.subject
+    ]
     assert {m.to for m in of_survey} == CONTACTS
     assert all(m.subject.startswith("Ny frist: 30. oktober") for m in moved)
     assert len({(m.to, m.subject) for m in moved}) >= len(CONTACTS)

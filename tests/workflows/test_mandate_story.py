@@ -28,7 +28,11 @@ TABLE = [
     ("constitute", "fagutvalg-hr", day(10, 24), day(11, 21)),
 ]
 CHANGES = [
-    {"field": "meeting_frequency", "old_text": "Fire møter per år", "new_text": "Ved behov. Anbefalt min. 2 møter per år."},
+    {
+        "field": "meeting_frequency",
+        "old_text": "Fire møter per år",
+        "new_text": "Ved behov. Anbefalt min. 2 møter per år.",
+    },
     {"field": "tasks", "old_text": "Rekruttere", "new_text": "Beholde ansatte i et krevende arbeidsmarked"},
     {"field": "name", "new_text": "Fagutvalg for HR og kompetanse"},
 ]
@@ -74,7 +78,12 @@ def test_a_draft_that_au_wants_changed_is_revised_and_comes_again(mandate: Story
     mandate.does("revise_draft", on=day(9, 17))
     mandate.does("clarify_in_au", "klar", on=day(9, 18))
     assert mandate.waits() == {"send_notice": ("sekretariat", day(9, 19))}
-    assert [v[:2] for v in mandate.visits()][-4:] == [("clarify_in_au", 1), ("revise_draft", 2), ("clarify_in_au", 2), ("send_notice", 1)]
+    assert [v[:2] for v in mandate.visits()][-4:] == [
+        ("clarify_in_au", 1),
+        ("revise_draft", 2),
+        ("clarify_in_au", 2),
+        ("send_notice", 1),
+    ]
 
 
 def test_a_mandate_approved_with_changes_has_them_worked_in_before_it_is_published(mandate: Story) -> None:
@@ -92,7 +101,9 @@ def test_a_mandate_sent_back_to_november_is_heard_anew_by_the_fsu_meeting_of_7_n
     # Given SSU treats the mandate on 26 September
     mandate.reaches("treat_case")
     # When it is sent back to FSU, and the draft is to come again on 28 November
-    mandate.does("treat_case", "tilbake", on=SSU, to_whom="fsu", new_meeting_date="2024-11-28", new_au_date="2024-11-18")
+    mandate.does(
+        "treat_case", "tilbake", on=SSU, to_whom="fsu", new_meeting_date="2024-11-28", new_au_date="2024-11-18"
+    )
     # Then the draft is due 25 working days before, and the input on the day FSU met: 7 November
     assert mandate.world.instance(mandate.case).facts == {"ssu": "2024-11-28", "au": "2024-11-18"}
     assert mandate.waits() == {"draft_mandate": ("fagutvalg-hr", day(10, 24))}
