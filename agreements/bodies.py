@@ -95,9 +95,7 @@ def add_meeting(
     if session.scalar(query) is not None:
         text = f"{body.short_name} har alt et møte {d.isoformat()}. Velg det, eller en annen dag."
         raise InvalidInput(text, body=body.key, date=d)
-    made = Meeting(
-        community_id=body.community_id, body_id=body.id, date=d, starts_at=starts_at, place=place, note=note
-    )
+    made = Meeting(community_id=body.community_id, body_id=body.id, date=d, starts_at=starts_at, place=place, note=note)
     session.add(made)
     session.flush()  # the case that takes its date needs its id
     return made

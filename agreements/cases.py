@@ -56,8 +56,7 @@ def open_case(
         instance_id=instance.id,
         agreement_id=agreement.id if agreement else None,
         case_number=number,
-        archive_reference=_within(archive_reference, 60, "Arkivreferansen")
-        or (listed.archive if listed else ""),
+        archive_reference=_within(archive_reference, 60, "Arkivreferansen") or (listed.archive if listed else ""),
         commissioned_by=commissioned_by.strip(),
     )
     session.add(case)
@@ -86,9 +85,7 @@ def agenda_case(session: Session, community_id: int, number: str) -> AgendaCase 
     for meeting in session.scalars(query):
         for entry in meeting.agenda:
             if entry["number"] == number:
-                return AgendaCase(
-                    number=number, title=entry["title"], archive=entry["archive"], meeting=meeting
-                )
+                return AgendaCase(number=number, title=entry["title"], archive=entry["archive"], meeting=meeting)
     return None
 
 
@@ -163,9 +160,7 @@ def start_data(
     given = dict(extra or {})
     for name in _ITEMS:
         if name in given:
-            raise InvalidInput(
-                f"«{name}» regnes ut ved start og kan ikke gis i tillegg. Fjern det.", name=name
-            )
+            raise InvalidInput(f"«{name}» regnes ut ved start og kan ikke gis i tillegg. Fjern det.", name=name)
     usual = _usual(session, community.id, process_key)
     checking = usual.reviewers if reviewers is None else reviewers
     hearing = usual.hearing_bodies if hearing_bodies is None else hearing_bodies

@@ -67,9 +67,7 @@ def read_data_file(path: Path) -> dict[str, Any]:
         text = f"Fila {path} er ikke gyldig JSON: linje {error.lineno}, tegn {error.colno}. Rett den."
         raise InvalidInput(text, path=str(path), line=error.lineno) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"Fila {path} kan ikke leses som UTF-8-tekst ({error}).", path=str(path)
-        ) from error
+        raise InvalidInput(f"Fila {path} kan ikke leses som UTF-8-tekst ({error}).", path=str(path)) from error
     if not isinstance(data, dict):
         raise InvalidInput(f"Fila {path} må være et JSON-objekt med «community» øverst.", path=str(path))
     return data
@@ -249,9 +247,7 @@ class _Loading:
 
     # --- rows ------------------------------------------------------------------------------------------
 
-    def _put(
-        self, model: type[R], thing: str, key: str, values: Mapping[str, object], *, by: str = "key"
-    ) -> R:
+    def _put(self, model: type[R], thing: str, key: str, values: Mapping[str, object], *, by: str = "key") -> R:
         identity = {"community_id": self.community.id, by: key}
         row = self.session.scalar(select(model).filter_by(**identity))
         if row is not None:

@@ -335,9 +335,7 @@ def _known(thing: str, key: str, what: str, wanted: str, entries: Iterable[_Keye
 def _unique(thing: str, keys: Iterable[str]) -> None:
     for key, times in Counter(keys).items():
         if times > 1:
-            raise _refuse(
-                thing, key, f"står {times} ganger i fila. Behold én, eller gi den andre en ny nøkkel."
-            )
+            raise _refuse(thing, key, f"står {times} ganger i fila. Behold én, eller gi den andre en ny nøkkel.")
 
 
 def _refuse(thing: str, key: str, text: str) -> InvalidInput:

@@ -45,9 +45,7 @@ class StartRequest:
 # --- what it is about ---------------------------------------------------------------------------------
 
 
-def find_agreement(
-    session: Session, community: Community, request: StartRequest, needed: Needs
-) -> Agreement | None:
+def find_agreement(session: Session, community: Community, request: StartRequest, needed: Needs) -> Agreement | None:
     """The agreement the request names. Raises InvalidInput for a case that is about a body, and NotFound."""
     if not request.agreement:
         return None

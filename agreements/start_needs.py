@@ -55,9 +55,7 @@ def may_start(person: Person, definition: ProcessDefinition) -> bool:
     """Is the person in one of the groups that the model lets start it, or an administrator here?"""
     if person.community_id != definition.community_id:
         return False
-    return person.is_admin or bool(
-        person.group_keys & set(deployments.model_of(definition.xml).starter_groups)
-    )
+    return person.is_admin or bool(person.group_keys & set(deployments.model_of(definition.xml).starter_groups))
 
 
 def startable(session: Session, person: Person) -> list[ProcessDefinition]:

@@ -106,9 +106,7 @@ def _date(source: str | None, facts: Mapping[str, date], calendar: Calendar) -> 
 def _of_meeting(chosen: ChosenMeeting, calendar: Calendar, today: date) -> Iterator[StartWarning]:
     for odd in bodies.meeting_warnings(calendar, chosen.body, chosen.date, today):
         others = _others(chosen, calendar, today) if odd.code in _MOVABLE else ()
-        yield StartWarning(
-            code=odd.code, fact=chosen.fact, message=odd.message, date=odd.date, alternatives=others
-        )
+        yield StartWarning(code=odd.code, fact=chosen.fact, message=odd.message, date=odd.date, alternatives=others)
 
 
 def _others(chosen: ChosenMeeting, calendar: Calendar, today: date) -> tuple[date, ...]:

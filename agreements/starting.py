@@ -125,9 +125,7 @@ def start(
     _open_case(session, prepared, instance)
     if prepared.warnings:
         kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in prepared.warnings]
-        history.record(
-            session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept
-        )
+        history.record(session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept)
     return instance
 
 
@@ -137,9 +135,7 @@ def _was_given(request: StartRequest, key: str) -> bool:
     return bool(request.title if root == "title" else request.data.get(root))
 
 
-def already_started(
-    session: Session, community: Community, idempotency_key: str | None
-) -> ProcessInstance | None:
+def already_started(session: Session, community: Community, idempotency_key: str | None) -> ProcessInstance | None:
     """The case that an earlier start with this key made."""
     if not idempotency_key:
         return None
@@ -258,9 +254,7 @@ def _parsed(text: str, fact: str) -> date:
 # --- who ----------------------------------------------------------------------------------------------
 
 
-def _roles(
-    session: Session, community: Community, request: StartRequest, needed: Needs
-) -> dict[str, dict[str, str]]:
+def _roles(session: Session, community: Community, request: StartRequest, needed: Needs) -> dict[str, dict[str, str]]:
     for lane in request.roles:
         if lane not in needed.every_role:
             names = ", ".join(sorted(needed.every_role))
@@ -310,7 +304,5 @@ def _check_people(
         .order_by(func.lower(Group.name))
     )
     for row in session.execute(query):
-        text = (
-            f"{row.name} har ingen medlemmer, så ingen får oppgaven. Legg til et medlem, eller velg en annen."
-        )
+        text = f"{row.name} har ingen medlemmer, så ingen får oppgaven. Legg til et medlem, eller velg en annen."
         raise InvalidInput(text, field=asked[row.key], body=row.key)

@@ -46,8 +46,9 @@ def output_of(execution: Execution, step: Step) -> dict[str, Any]:
 def synchronise(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> datetime | None:
     """Make steps and tasks say what the live state says: close what is gone, open what waits now.
 
-    Answers when the next row closes whose step stays open for others who got more time. Everything that can fail is computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a
-    step had nobody to ask: the live state has then moved on and wants to be advanced again.
+    Answers when the next row closes whose step stays open for others who got more time. Everything that can fail is
+    computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a step had nobody to ask: the
+    live state has then moved on and wants to be advanced again.
     """
     known = open_steps(session, instance)
     waiting = {w.token: w for w in execution.waiting()}
@@ -89,7 +90,7 @@ def set_deadlines(execution: Execution, steps: Iterable[Step]) -> None:
             execution.set_deadline(step.token, moment)
 
 
-# --- rows that close before their step ---------------------------------------------------------------------------------
+# --- rows that close before their step --------------------------------------------------------------------------------
 
 
 def _next_row_closing(

@@ -33,7 +33,10 @@ def _inputs(
     inputs: dict[str, object] = {**instance.data, **instance.facts, "title": instance.title}
     if task.item_data is not None:
         inputs |= {"item": task.item_data, "party": task.item_data}
-    fields = [*fields_of(form.components), *(f for rows in rows_of(form.components) for f in fields_of(rows.components))]
+    fields = [
+        *fields_of(form.components),
+        *(f for rows in rows_of(form.components) for f in fields_of(rows.components)),
+    ]
     asked = {found.values_key for found in fields}
     if "bodies" in asked:
         inputs["bodies"] = _options(session, Group, instance.community_id)

@@ -344,6 +344,7 @@ def move_on(
     session: Session, instance: ProcessInstance, step: Step, now: datetime, variables: Mapping[str, Any]
 ) -> None:
     """Complete the step's element in the live state, and let the case go on from there."""
+
     def act(execution: Execution) -> None:
         execution.complete(step.token, {**variables, **steps.output_of(execution, step)})
 

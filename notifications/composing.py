@@ -83,9 +83,7 @@ def compose(facts: Facts) -> Message:
         .get_template("base/body.html")
         .render(values, source=f"{name}/words.jinja", title=wording.one_line(subject))
     )
-    return Message(
-        subject=wording.one_line(subject)[:300], text=wording.plain(text).strip() + "\n", html=html
-    )
+    return Message(subject=wording.one_line(subject)[:300], text=wording.plain(text).strip() + "\n", html=html)
 
 
 def template_of(facts: Facts) -> str:

@@ -62,9 +62,7 @@ def send_one(database: Database, mailer: Mailer, *, now: datetime, settings: Not
 
 def next_due(session: Session) -> datetime | None:
     """When `send_one` next has something to do; None while nothing is planned."""
-    planned = (
-        select(Delivery.next_attempt_at).where(Delivery.state == "planned").order_by(Delivery.next_attempt_at)
-    )
+    planned = select(Delivery.next_attempt_at).where(Delivery.state == "planned").order_by(Delivery.next_attempt_at)
     sending = select(Delivery.lease_until).where(Delivery.state == "sending").order_by(Delivery.lease_until)
     moments = [session.scalar(planned.limit(1)), session.scalar(sending.limit(1))]
     return min((moment for moment in moments if moment is not None), default=None)
@@ -149,9 +147,7 @@ def _freeze(delivery: Delivery, message: Message, address: str, now: datetime) -
 
 
 def _frozen(delivery: Delivery, community: Community, recipient: User) -> EmailMessage:
-    content = Message(
-        subject=delivery.subject or "", text=delivery.body_text or "", html=delivery.body_html or ""
-    )
+    content = Message(subject=delivery.subject or "", text=delivery.body_text or "", html=delivery.body_html or "")
     assert delivery.composed_at is not None, "content is frozen together with its moment"
     return email_message(
         content, community=community.name, sender=community.email, recipient=recipient.name,

@@ -90,9 +90,7 @@ class _Reading:
     settings: NotificationSettings
 
 
-def gather(
-    session: Session, delivery: Delivery, *, now: datetime, settings: NotificationSettings
-) -> Facts | Void:
+def gather(session: Session, delivery: Delivery, *, now: datetime, settings: NotificationSettings) -> Facts | Void:
     """What the delivery says if it leaves at `now`, or why it must not."""
     community = session.get_one(Community, delivery.community_id)
     calendar = identity.calendar_of(community)
@@ -140,9 +138,7 @@ def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
             Delivery.id != at.delivery.id,
         )
     ).all()
-    if any(
-        d.state == "planned" and d.planned_at > at.delivery.planned_at and d.planned_at <= now for d in others
-    ):
+    if any(d.state == "planned" and d.planned_at > at.delivery.planned_at and d.planned_at <= now for d in others):
         return "A later mail about the task is due as well."
     said = [d.composed_at for d in others if d.state in TOLD and rules.kind(d.rule) in _TOLD_TODAY]
     if at.today in [at.calendar.local_date(moment) for moment in said if moment is not None]:

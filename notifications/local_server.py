@@ -36,11 +36,7 @@ class KeepingReceiver:
         subject = str(message_from_bytes(raw, policy=parsing)["Subject"] or "")
         with self._database.transaction() as rows:
             for to in envelope.rcpt_tos:
-                rows.add(
-                    ReceivedMail(
-                        received_at=self._clock(), envelope_to=str(to), subject=subject[:300], raw=raw
-                    )
-                )
+                rows.add(ReceivedMail(received_at=self._clock(), envelope_to=str(to), subject=subject[:300], raw=raw))
         return "250 OK"
 
 

@@ -26,9 +26,7 @@ class Delivery(Base):
         # Said once: the same cause never reaches the same person again.
         UniqueConstraint("cause", "recipient_id", "channel"),
         # What is due to be sent, planned or left in the middle: only such rows are in this index.
-        Index(
-            "ix_delivery_due", "state", "next_attempt_at", postgresql_where=_WAITING, sqlite_where=_WAITING
-        ),
+        Index("ix_delivery_due", "state", "next_attempt_at", postgresql_where=_WAITING, sqlite_where=_WAITING),
         Index("ix_delivery_instance", "instance_id", "state", "planned_at"),
         Index("ix_delivery_task", "task_id", "recipient_id"),
     )

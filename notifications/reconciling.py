@@ -71,9 +71,7 @@ def remind_now(
     may do this.
     """
     _locked(session, instance.id)
-    waiting = [
-        task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")
-    ]
+    waiting = [task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")]
     recent = _reminded_since(session, [task.id for task in waiting], now - REMIND_PAUSE)
     holders = _holders(session, waiting)
     wanted = [

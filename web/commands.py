@@ -386,7 +386,9 @@ def add_user(session: Session, community: Community, key: str, name: str, email:
     session.flush()  # memberships need its id
     for group_key in groups:
         group = session.scalar(select(Group).where(Group.community_id == community.id, Group.key == group_key))
-        session.add(Membership(user=added, group=group or Group(community_id=community.id, key=group_key, name=group_key)))
+        session.add(
+            Membership(user=added, group=group or Group(community_id=community.id, key=group_key, name=group_key))
+        )
 
 
 def users(session: Session, community: Community) -> list[dict[str, Any]]:

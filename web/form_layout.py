@@ -73,18 +73,14 @@ class _Layout:
         return FormView(
             sections=tuple(replace(section, number=numbers.get(section.id)) for section in sections),
             numbered=len(numbered),
-            errors=tuple(
-                (self.targets.get(key, ""), text) for key, texts in self.messages.items() for text in texts
-            ),
+            errors=tuple((self.targets.get(key, ""), text) for key, texts in self.messages.items() for text in texts),
             warning=self._warning(sections),
             all_required=self.all_required,
             has_files=any(found.type == "filepicker" for found in self.fields),
         )
 
     def _warning(self, sections: Sequence[SectionView]) -> TextView | None:
-        given = any(
-            isinstance(part, TextView) and part.kind == "warning" for s in sections for part in s.parts
-        )
+        given = any(isinstance(part, TextView) and part.kind == "warning" for s in sections for part in s.parts)
         if given or not any(self._warns(found) for found in self.fields):
             return None
         text = str(self.form.properties.get("patientWarning") or _WARNING)
@@ -195,11 +191,7 @@ class _Layout:
 
     def _files(self, node: FieldNode) -> tuple[tuple[str, str], ...]:
         names = self.inputs.get("files")
-        if (
-            node.field.type != "filepicker"
-            or not isinstance(node.value, list)
-            or not isinstance(names, Mapping)
-        ):
+        if node.field.type != "filepicker" or not isinstance(node.value, list) or not isinstance(names, Mapping):
             return ()
         return tuple((str(item), str(names[item])) for item in node.value if item in names)
 
@@ -304,9 +296,7 @@ def _moved(row: RowView, old: str, new: str) -> RowView:
 def _renamed(part: PartView, old: str, new: str) -> PartView:
     if isinstance(part, FieldView):
         options = tuple(replace(option, id=option.id.replace(old, new, 1)) for option in part.options)
-        return replace(
-            part, id=part.id.replace(old, new, 1), name=part.name.replace(old, new, 1), options=options
-        )
+        return replace(part, id=part.id.replace(old, new, 1), name=part.name.replace(old, new, 1), options=options)
     if isinstance(part, GroupView):
         return replace(part, parts=tuple(_renamed(inner, old, new) for inner in part.parts))
     return part

@@ -33,9 +33,7 @@ class WorkingDays(Protocol):
     def working_days_between(self, a: date, b: date) -> int: ...
 
 
-def dag(
-    d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb"
-) -> str:
+def dag(d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb") -> str:
     """`30. september`, with the year when it isn't today's."""
     day = _local_day(d, zone)
     months, dot = (_MONTHS_EN, "") if locale == "en" else (MONTHS, ".")
@@ -43,17 +41,13 @@ def dag(
     return f"{day.day}{dot}{NBSP}{months[day.month - 1]}{year}"
 
 
-def dato(
-    d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb"
-) -> str:
+def dato(d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb") -> str:
     """`onsdag 30. september`, with the year when it isn't today's."""
     weekdays = _WEEKDAYS_EN if locale == "en" else _WEEKDAYS
     return f"{weekdays[_local_day(d, zone).weekday()]} {dag(d, zone, today=today, locale=locale)}"
 
 
-def dato_kort(
-    d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb"
-) -> str:
+def dato_kort(d: date | datetime, zone: tzinfo | None = None, *, today: date | None = None, locale: str = "nb") -> str:
     """`ons. 30. september`, for tables with times."""
     number = _local_day(d, zone).weekday()
     weekday = _WEEKDAYS_EN[number][:3] if locale == "en" else f"{_WEEKDAYS[number][:3]}."

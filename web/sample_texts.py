@@ -154,11 +154,23 @@ SURVEYS: Mapping[str, Survey] = {
 #: Indicators a party delivers; the hospital's own are not quality-checked yet.
 INDICATORS: Mapping[str, list[dict[str, str]]] = {
     "siv": [
-        {"indicator": "Liggedøgn etter utskrivningsklar, per kommune", "period": "siste tolv måneder", "quality_checked": "nei"},
-        {"indicator": "Andel innleggelser med tidligmelding innen 24 timer", "period": "siste tolv måneder", "quality_checked": "ja"},
+        {
+            "indicator": "Liggedøgn etter utskrivningsklar, per kommune",
+            "period": "siste tolv måneder",
+            "quality_checked": "nei",
+        },
+        {
+            "indicator": "Andel innleggelser med tidligmelding innen 24 timer",
+            "period": "siste tolv måneder",
+            "quality_checked": "ja",
+        },
     ],
     "": [
-        {"indicator": "Andel innleggelsesrapporter sendt innen fristen", "period": "siste tolv måneder", "quality_checked": "ja"},
+        {
+            "indicator": "Andel innleggelsesrapporter sendt innen fristen",
+            "period": "siste tolv måneder",
+            "quality_checked": "ja",
+        },
         {"indicator": "Reinnleggelser innen 30 dager", "period": "siste tolv måneder", "quality_checked": "ja"},
     ],
 }

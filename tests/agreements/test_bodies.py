@@ -115,8 +115,7 @@ def test_closed_days_count_as_holidays() -> None:
 def test_july_and_the_autumn_break() -> None:
     assert warnings(date(2026, 7, 2)) == {"july": "SSU 2. juli er i juli, da ingen organer møtes."}
     assert warnings(date(2026, 10, 1)) == {
-        "autumn_break": "SSU 1. oktober er i høstferien. "
-        "Uke 40 er 28. september–2. oktober, og mange er borte."
+        "autumn_break": "SSU 1. oktober er i høstferien. Uke 40 er 28. september–2. oktober, og mange er borte."
     }
 
 

@@ -161,9 +161,7 @@ def test_a_start_asks_whom_it_is_told_to(session: Session, community: Community)
 
 
 def test_a_process_may_have_defaults_of_its_own(session: Session, community: Community) -> None:
-    session.add(
-        StartDefault(community_id=community.id, process_key="fagutvalg_mandat", hearing_bodies=["fsu"])
-    )
+    session.add(StartDefault(community_id=community.id, process_key="fagutvalg_mandat", hearing_bodies=["fsu"]))
     session.flush()
     data = cases.start_data(session, community, process_key="fagutvalg_mandat")
     assert [b["key"] for b in data["hearing_bodies"]] == ["fsu"]
@@ -208,9 +206,7 @@ def test_forms_offer_bodies_that_exist_and_people_who_answer(
     assert set(inputs["default_reviewers"] + inputs["default_hearing_bodies"]) <= offered
 
 
-def test_the_instance_s_own_questions_come_first(
-    session: Session, community: Community, start: Start
-) -> None:
+def test_the_instance_s_own_questions_come_first(session: Session, community: Community, start: Start) -> None:
     own = [{"key": "egen", "name": "Eget spørsmål"}, {"name": "Uten nøkkel"}, "Bare tekst", {"name": " "}]
     assert cases.form_inputs(session, start(questions=own))["questions"] == [
         {"key": "egen", "name": "Eget spørsmål"},
@@ -219,9 +215,7 @@ def test_the_instance_s_own_questions_come_first(
     ]
 
 
-def test_without_an_agreement_the_carried_in_questions_are_offered(
-    session: Session, instance: ProcessInstance
-) -> None:
+def test_without_an_agreement_the_carried_in_questions_are_offered(session: Session, instance: ProcessInstance) -> None:
     inputs = cases.form_inputs(session, instance)
     assert (inputs["agreement"], inputs["chapters"]) == ("", [])
     assert len(inputs["questions"]) == 4

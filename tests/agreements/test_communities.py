@@ -116,9 +116,7 @@ def test_a_new_contact_takes_over_at_once(session: Session, community: Community
     assert larvik.contact.key == "analyse.larvik"
 
 
-def test_who_is_taken_out_of_a_body_is_no_longer_a_member(
-    session: Session, community: Community, data: Data
-) -> None:
+def test_who_is_taken_out_of_a_body_is_no_longer_a_member(session: Session, community: Community, data: Data) -> None:
     before = members_of(session, "au")
     entry(data, "bodies", "au")["members"].remove("kommunalsjef.larvik")
     report = load_and_report(session, data, now=NOW)
@@ -138,18 +136,14 @@ def test_who_was_switched_off_in_the_product_is_not_let_in_again(
     assert user.active
 
 
-def test_what_the_file_no_longer_mentions_stays_and_is_told(
-    session: Session, community: Community, data: Data
-) -> None:
+def test_what_the_file_no_longer_mentions_stays_and_is_told(session: Session, community: Community, data: Data) -> None:
     data["agreements"] = [a for a in data["agreements"] if a["key"] != "beredskap"]
     report = load_and_report(session, data, now=NOW)
     assert report.changes == ()
     assert report.kept == ("Avtalen «beredskap» står ikke i fila lenger, men beholdes.",)
 
 
-def test_a_meeting_moved_in_the_product_is_not_moved_back(
-    session: Session, community: Community, data: Data
-) -> None:
+def test_a_meeting_moved_in_the_product_is_not_moved_back(session: Session, community: Community, data: Data) -> None:
     meeting = session.scalars(select(Meeting).where(Meeting.key == "ssu-2026-11-27")).one()
     meeting.date = meeting.date.replace(month=12, day=3)
     report = load_and_report(session, data, now=NOW)
@@ -158,9 +152,7 @@ def test_a_meeting_moved_in_the_product_is_not_moved_back(
     assert "2026-12-03, ikke 2026-11-27" in report.kept[0]
 
 
-def test_what_was_unknown_about_a_meeting_is_filled_in(
-    session: Session, community: Community, data: Data
-) -> None:
+def test_what_was_unknown_about_a_meeting_is_filled_in(session: Session, community: Community, data: Data) -> None:
     entry(data, "meetings", "ssu-2026-11-27")["starts_at"] = "12:30"
     entry(data, "meetings", "ssu-2026-11-27")["note"] = "Noe annet"
     [change] = load_and_report(session, data, now=NOW).changes

@@ -68,9 +68,7 @@ def test_a_party_without_contact_is_refused(session: Session, community: Communi
 
 
 @pytest.mark.parametrize("role", ["contact", "approver"])
-@pytest.mark.parametrize(
-    ("field", "value", "says"), [("email", "", "e-postadresse"), ("active", False, "slått av")]
-)
+@pytest.mark.parametrize(("field", "value", "says"), [("email", "", "e-postadresse"), ("active", False, "slått av")])
 def test_a_party_in_which_nobody_can_be_reached_is_refused(
     session: Session, community: Community, role: str, field: str, value: object, says: str
 ) -> None:

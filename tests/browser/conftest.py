@@ -58,7 +58,9 @@ class Site:
         page.on("pageerror", lambda error: pytest.fail(f"Script error on {page.url}: {error}"))
         if key is not None:
             page.goto("/velg-hvem-du-er")
-            page.locator(f"form:has(input[name=user][value='{key}']) button, button[name=user][value='{key}']").first.click()
+            page.locator(
+                f"form:has(input[name=user][value='{key}']) button, button[name=user][value='{key}']"
+            ).first.click()
             page.wait_for_url("**/oppgaver")
         return page
 

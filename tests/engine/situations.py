@@ -66,13 +66,22 @@ def complete(execution: Execution, element: str, **variables: Any) -> None:
 
 
 _LOOP = model(
-    "start>again again>ask ask>enough enough>again enough>end shut>again", gateway("again"), gateway("enough", "end"),
-    task("ask", DUE, several(), {"output": "svar"}), closes("shut", "ask"), conditions={"enough>again": "${utfall == 'tilbake'}"},
-)  # fmt: skip
+    "start>again again>ask ask>enough enough>again enough>end shut>again",
+    gateway("again"),
+    gateway("enough", "end"),
+    task("ask", DUE, several(), {"output": "svar"}),
+    closes("shut", "ask"),
+    conditions={"enough>again": "${utfall == 'tilbake'}"},
+)
 _FORK = model(
-    "start>fork fork>a fork>b fork>later a>join b>join later>join join>then then>end", gateway("fork", kind="parallel"),
-    gateway("join", kind="parallel"), task("a"), task("b"), timer("later", "${first_working_day_of(meeting)}"), task("then"),
-)  # fmt: skip
+    "start>fork fork>a fork>b fork>later a>join b>join later>join join>then then>end",
+    gateway("fork", kind="parallel"),
+    gateway("join", kind="parallel"),
+    task("a"),
+    task("b"),
+    timer("later", "${first_working_day_of(meeting)}"),
+    task("then"),
+)
 _SUB = (
     '<bpmn:subProcess id="inner"><bpmn:startEvent id="in"/><bpmn:userTask id="ask" name="ask"/><bpmn:endEvent id="out"/>'
     '<bpmn:sequenceFlow id="f1" sourceRef="in" targetRef="ask"/><bpmn:sequenceFlow id="f2" sourceRef="ask" targetRef="out"/>'
@@ -83,10 +92,15 @@ SITUATIONS = {
     "user_task": Situation(models=(model("start>ask ask>end", task("ask")),), waiting=("ask",)),
     "several_with_deadline": Situation(models=(_LOOP,), data={"items": [{"key": "a"}]}, waiting=("ask",)),
     "second_round": Situation(
-        models=(_LOOP,), data={"items": [{"key": "a"}]}, answered=(("ask", {"utfall": "tilbake"}),), waiting=("ask",),
+        models=(_LOOP,),
+        data={"items": [{"key": "a"}]},
+        answered=(("ask", {"utfall": "tilbake"}),),
+        waiting=("ask",),
         follows=("ask",),
     ),
-    "timer": Situation(models=(model("start>later later>ask ask>end", timer("later", "${meeting}"), task("ask")),), waiting=()),
+    "timer": Situation(
+        models=(model("start>later later>ask ask>end", timer("later", "${meeting}"), task("ask")),), waiting=()
+    ),
     "branches": Situation(models=(_FORK,), waiting=("a", "b"), follows=()),
     "join_half_reached": Situation(models=(_FORK,), answered=(("a", {}),), waiting=("b",), follows=()),
     "in_a_call": Situation(
@@ -94,19 +108,27 @@ SITUATIONS = {
             model("start>c c>then then>end", call("c", "called", meeting="${meeting}"), task("then")),
             model("start>ask ask>end", task("ask", DUE), process="called"),
         ),
-        waiting=("ask",), follows=("then",),
+        waiting=("ask",),
+        follows=("then",),
     ),
-    "in_a_sub_process": Situation(models=(model("start>inner inner>then then>end", _SUB, task("then")),), waiting=("ask",), follows=("then",)),
+    "in_a_sub_process": Situation(
+        models=(model("start>inner inner>then then>end", _SUB, task("then")),), waiting=("ask",), follows=("then",)
+    ),
     "parked": Situation(
         models=(
             model(
-                "start>ask ask>which which>a which>end a>end", task("ask"), gateway("which", "end"), task("a"),
+                "start>ask ask>which which>a which>end a>end",
+                task("ask"),
+                gateway("which", "end"),
+                task("a"),
                 conditions={"which>a": "${10 / tall &gt; 1}"},
             ),
         ),
-        answered=(("ask", {"tall": 0}),), waiting=(), parked=frozenset({("", "which")}),
+        answered=(("ask", {"tall": 0}),),
+        waiting=(),
+        parked=frozenset({("", "which")}),
     ),
-}  # fmt: skip
+}
 
 
 def write_missing() -> None:

@@ -13,9 +13,13 @@ from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 
 MEETING = date(2026, 6, 10)
 DIVIDES = model(
-    "start>ask ask>which which>a which>b a>end b>end", task("ask", WITH_FORM), gateway("which", "b"), task("a"), task("b"),
+    "start>ask ask>which which>a which>b a>end b>end",
+    task("ask", WITH_FORM),
+    gateway("which", "b"),
+    task("a"),
+    task("b"),
     conditions={"which>a": "${10 / tall &gt; 1}"},
-)  # fmt: skip
+)
 ASKS_SOMEONE = model(
     "start>ask ask>then then>end", task("ask", WITH_FORM), task("then", 'camunda:assignee="${utfall}"')
 )
@@ -104,10 +108,15 @@ def test_the_other_branch_goes_on_while_one_stands(lab: Lab) -> None:
     lab.deploy(
         model(
             "start>fork fork>ask fork>other ask>which which>a which>join a>join other>join join>end",
-            gateway("fork", kind="parallel"), gateway("join", kind="parallel"), task("ask", WITH_FORM), task("other"),
-            gateway("which", "join"), task("a"), conditions={"which>a": "${10 / tall &gt; 1}"},
+            gateway("fork", kind="parallel"),
+            gateway("join", kind="parallel"),
+            task("ask", WITH_FORM),
+            task("other"),
+            gateway("which", "join"),
+            task("a"),
+            conditions={"which>a": "${10 / tall &gt; 1}"},
         )
-    )  # fmt: skip
+    )
     case = lab.begin()
     lab.send(lab.task(case, "ask").id, "person1", tall=0)
     assert lab.waiting(case) == ["other"]
@@ -118,10 +127,13 @@ def test_the_other_branch_goes_on_while_one_stands(lab: Lab) -> None:
 def test_a_model_that_runs_for_ever_stands_and_holds_nobody_up(lab: Lab) -> None:
     lab.deploy(
         model(
-            "start>ask ask>round round>back round>end back>round", task("ask", WITH_FORM), gateway("round", "end"),
-            gateway("back"), conditions={"round>back": "${utfall == 'evig'}"},
+            "start>ask ask>round round>back round>end back>round",
+            task("ask", WITH_FORM),
+            gateway("round", "end"),
+            gateway("back"),
+            conditions={"round>back": "${utfall == 'evig'}"},
         )
-    )  # fmt: skip
+    )
     case = lab.begin()
     lab.send(lab.task(case, "ask").id, "person1", utfall="evig")
     (incident,) = lab.incidents(case)
@@ -131,10 +143,14 @@ def test_a_model_that_runs_for_ever_stands_and_holds_nobody_up(lab: Lab) -> None
 def test_steps_that_ask_nobody_in_a_loop_are_an_incident_too(lab: Lab) -> None:
     lab.deploy(
         model(
-            "start>ask ask>round round>none none>again again>round again>end", task("ask", WITH_FORM), gateway("round"),
-            task("none", WITH_FORM, several("${[]}")), gateway("again", "end"), conditions={"again>round": "${utfall == 'evig'}"},
+            "start>ask ask>round round>none none>again again>round again>end",
+            task("ask", WITH_FORM),
+            gateway("round"),
+            task("none", WITH_FORM, several("${[]}")),
+            gateway("again", "end"),
+            conditions={"again>round": "${utfall == 'evig'}"},
         )
-    )  # fmt: skip
+    )
     case = lab.begin()
     ask = lab.task(case, "ask").id
     try:

@@ -47,20 +47,35 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     **{
         kind: (element(kind), "element", "it")
         for kind in (
-            "task", "scriptTask", "serviceTask", "sendTask", "receiveTask", "manualTask", "businessRuleTask",
-            "inclusiveGateway", "eventBasedGateway", "complexGateway", "intermediateThrowEvent", "transaction", "adHocSubProcess",
+            "task",
+            "scriptTask",
+            "serviceTask",
+            "sendTask",
+            "receiveTask",
+            "manualTask",
+            "businessRuleTask",
+            "inclusiveGateway",
+            "eventBasedGateway",
+            "complexGateway",
+            "intermediateThrowEvent",
+            "transaction",
+            "adHocSubProcess",
         )
     },
     "event sub-process": (element("subProcess", SUB, 'triggeredByEvent="true"'), "element", "it"),
     **{
         f"{definition} start": (
-            replaced(START, START.replace("/>", f"><bpmn:{definition}EventDefinition/></bpmn:startEvent>")), "event", "start",
+            replaced(START, START.replace("/>", f"><bpmn:{definition}EventDefinition/></bpmn:startEvent>")),
+            "event",
+            "start",
         )
         for definition in ("timer", "message", "signal", "conditional")
     },
     **{
         f"{definition} end": (
-            replaced(END, END.replace("/>", f"><bpmn:{definition}EventDefinition/></bpmn:endEvent>")), "event", "end",
+            replaced(END, END.replace("/>", f"><bpmn:{definition}EventDefinition/></bpmn:endEvent>")),
+            "event",
+            "end",
         )
         for definition in ("message", "signal", "error", "escalation", "terminate", "compensate")
     },
@@ -70,45 +85,107 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     },
     **{
         f"{definition} boundary": (
-            model("start>ask ask>end it>end", ASK, event("boundaryEvent", definition, attributes='attachedToRef="ask"')), "event", "it",
+            model(
+                "start>ask ask>end it>end", ASK, event("boundaryEvent", definition, attributes='attachedToRef="ask"')
+            ),
+            "event",
+            "it",
         )
         for definition in ("message", "signal", "error", "escalation", "conditional")
     },
     "a catch event of nothing": (element("intermediateCatchEvent"), "event", "it"),
-    "a duration": (alone(event("intermediateCatchEvent", "timer", "<bpmn:timeDuration>P1D</bpmn:timeDuration>")), "timer", "it"),
-    "a cycle": (alone(event("intermediateCatchEvent", "timer", "<bpmn:timeCycle>R3/P1D</bpmn:timeCycle>")), "timer", "it"),
-    "a non-interrupting timer": (
-        replaced('attachedToRef="ask"', 'attachedToRef="ask" cancelActivity="false"', model("start>ask ask>end it>end", ASK, closes("it", "ask"))),
-        "boundary", "it",
+    "a duration": (
+        alone(event("intermediateCatchEvent", "timer", "<bpmn:timeDuration>P1D</bpmn:timeDuration>")),
+        "timer",
+        "it",
     ),
-    "a boundary timer at another date": (model("start>ask ask>end it>end", ASK, closes("it", "ask", "${meeting}")), "boundary", "it"),
-    "a boundary timer on a call": (model("start>c c>end it>end", call("c", "prove2"), closes("it", "c")), "boundary", "it"),
-    "a timer that closes a task without a date": (model("start>ask ask>end it>end", task("ask"), closes("it", "ask")), "due", "ask"),
-    "a standard loop": (model("start>ask ask>end", task("ask", inner="<bpmn:standardLoopCharacteristics/>")), "loop", "ask"),
-    "several calls": (replaced("</bpmn:callActivity>", several() + "</bpmn:callActivity>", model("start>c c>end", call("c", "x"))), "multi", "c"),
+    "a cycle": (
+        alone(event("intermediateCatchEvent", "timer", "<bpmn:timeCycle>R3/P1D</bpmn:timeCycle>")),
+        "timer",
+        "it",
+    ),
+    "a non-interrupting timer": (
+        replaced(
+            'attachedToRef="ask"',
+            'attachedToRef="ask" cancelActivity="false"',
+            model("start>ask ask>end it>end", ASK, closes("it", "ask")),
+        ),
+        "boundary",
+        "it",
+    ),
+    "a boundary timer at another date": (
+        model("start>ask ask>end it>end", ASK, closes("it", "ask", "${meeting}")),
+        "boundary",
+        "it",
+    ),
+    "a boundary timer on a call": (
+        model("start>c c>end it>end", call("c", "prove2"), closes("it", "c")),
+        "boundary",
+        "it",
+    ),
+    "a timer that closes a task without a date": (
+        model("start>ask ask>end it>end", task("ask"), closes("it", "ask")),
+        "due",
+        "ask",
+    ),
+    "a standard loop": (
+        model("start>ask ask>end", task("ask", inner="<bpmn:standardLoopCharacteristics/>")),
+        "loop",
+        "ask",
+    ),
+    "several calls": (
+        replaced("</bpmn:callActivity>", several() + "</bpmn:callActivity>", model("start>c c>end", call("c", "x"))),
+        "multi",
+        "c",
+    ),
     "several sub-processes": (element("subProcess", several() + SUB), "multi", "it"),
     "several of nothing": (model("start>ask ask>end", task("ask", inner=several(""))), "multi", "ask"),
     "no start": (replaced(START, ""), "start", "prove"),
     "two starts": (replaced(START, START + START.replace('"start"', '"start2"')), "start", "prove"),
     "no end": (model("start>ask ask>ask", ASK), "end", "prove"),
     "a gateway without default": (
-        model("start>g g>ask g>end ask>end", gateway("g"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"}), "default", "g",
+        model("start>g g>ask g>end ask>end", gateway("g"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"}),
+        "default",
+        "g",
     ),
     "a flow without condition": (model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK), "condition", "g_ask"),
     "a condition on a default flow": (
-        model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"}), "condition", "g_end",
+        model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"}),
+        "condition",
+        "g_end",
     ),
     "a default that is not there": (
-        replaced('default="g_end"', 'default="g_nowhere"', model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"})),
-        "default", "g",
+        replaced(
+            'default="g_end"',
+            'default="g_nowhere"',
+            model(
+                "start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${a}", "g>end": "${b}"}
+            ),
+        ),
+        "default",
+        "g",
     ),
-    "a condition after a task": (model("start>ask ask>end", ASK, conditions={"ask>end": "${utfall}"}), "condition", "ask_end"),
+    "a condition after a task": (
+        model("start>ask ask>end", ASK, conditions={"ask>end": "${utfall}"}),
+        "condition",
+        "ask_end",
+    ),
     "a condition after a parallel gateway": (
-        model("start>g g>ask g>end ask>end", gateway("g", kind="parallel"), ASK, conditions={"g>ask": "${a}"}), "condition", "g_ask",
+        model("start>g g>ask g>end ask>end", gateway("g", kind="parallel"), ASK, conditions={"g>ask": "${a}"}),
+        "condition",
+        "g_ask",
     ),
-    "a condition on the only way": (model("start>g g>ask ask>end", gateway("g"), ASK, conditions={"g>ask": "${a}"}), "condition", "g_ask"),
+    "a condition on the only way": (
+        model("start>g g>ask ask>end", gateway("g"), ASK, conditions={"g>ask": "${a}"}),
+        "condition",
+        "g_ask",
+    ),
     "two flows out of a task": (model("start>ask ask>end ask>end2", ASK), "several-flows", "ask"),
-    "two flows out of the start": (model("start>ask start>other ask>end other>end", ASK, task("other")), "several-flows", "start"),
+    "two flows out of the start": (
+        model("start>ask start>other ask>end other>end", ASK, task("other")),
+        "several-flows",
+        "start",
+    ),
     "a flow to nowhere": (replaced('targetRef="end"', 'targetRef="nowhere"'), "flow", "ask_end"),
     "a task nothing leads to": (model("start>ask ask>end alone>end", ASK, task("alone")), "unreachable", "alone"),
     "a task that leads nowhere": (model("start>g g>ask g>end", gateway("g", kind="parallel"), ASK), "dead-end", "ask"),
@@ -118,22 +195,47 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a call of itself": (model("start>c c>end", call("c", "prove")), "call", "c"),
     "the same id twice": (replaced('id="ask_end"', 'id="ask"'), "id", "ask"),
     **{
-        f"expression {source}": (model("start>ask ask>end", task("ask", f'camunda:dueDate="{source}"')), "expression", "ask")
+        f"expression {source}": (
+            model("start>ask ask>end", task("ask", f'camunda:dueDate="{source}"')),
+            "expression",
+            "ask",
+        )
         for source in (
-            "${__import__('os')}", "${open('x')}", "${meeting.__class__}", "${[x for x in y]}", "${lambda: 1}", "${(}",
-            "${unknown_function(1)}", "${meeting.replace(1)}", "${f'{meeting}'}", "",
-        ) if source
+            "${__import__('os')}",
+            "${open('x')}",
+            "${meeting.__class__}",
+            "${[x for x in y]}",
+            "${lambda: 1}",
+            "${(}",
+            "${unknown_function(1)}",
+            "${meeting.replace(1)}",
+            "${f'{meeting}'}",
+            "",
+        )
+        if source
     },
     "an expression in a timer": (alone(timer("it", "${no_such_function(1)}")), "expression", "it"),
     "an expression in a condition": (
-        model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${utfall ==}"}), "expression", "g_ask",
+        model("start>g g>ask g>end ask>end", gateway("g", "end"), ASK, conditions={"g>ask": "${utfall ==}"}),
+        "expression",
+        "g_ask",
     ),
-    "an expression in a collection": (model("start>ask ask>end", task("ask", inner=several("${items.append(1)}"))), "expression", "ask"),
+    "an expression in a collection": (
+        model("start>ask ask>end", task("ask", inner=several("${items.append(1)}"))),
+        "expression",
+        "ask",
+    ),
     "an expression in a completion condition": (
-        model("start>ask ask>end", task("ask", inner=several(condition="${exec('1')}"))), "expression", "ask",
+        model("start>ask ask>end", task("ask", inner=several(condition="${exec('1')}"))),
+        "expression",
+        "ask",
     ),
-    "an expression that a call binds": (model("start>c c>end", call("c", "mangler", meeting="${eval('1')}")), "expression", "c"),
-}  # fmt: skip
+    "an expression that a call binds": (
+        model("start>c c>end", call("c", "mangler", meeting="${eval('1')}")),
+        "expression",
+        "c",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -152,12 +254,18 @@ def test_what_is_not_proven_is_refused(name: str) -> None:
 def test_what_is_proven_is_let_through() -> None:
     drawn = model(
         "start>g g>ask g>later ask>end later>c c>s s>p p>a p>b a>j b>j j>end shut>end2",
-        gateway("g", "ask"), ASK.replace("</bpmn:userTask>", several() + "</bpmn:userTask>"), closes("shut", "ask"),
-        timer("later", "${meeting}"), call("c", "called", meeting="${ssu}"),
+        gateway("g", "ask"),
+        ASK.replace("</bpmn:userTask>", several() + "</bpmn:userTask>"),
+        closes("shut", "ask"),
+        timer("later", "${meeting}"),
+        call("c", "called", meeting="${ssu}"),
         f'<bpmn:subProcess id="s">{SUB}</bpmn:subProcess>',
-        gateway("p", kind="parallel"), gateway("j", kind="parallel"), task("a"), task("b"),
+        gateway("p", kind="parallel"),
+        gateway("j", kind="parallel"),
+        task("a"),
+        task("b"),
         conditions={"g>later": "${utfall == 'senere'}"},
-    )  # fmt: skip
+    )
     assert findings(drawn, model("start>end", process="called")) == []
 
 

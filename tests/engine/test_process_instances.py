@@ -85,10 +85,12 @@ def test_a_moved_meeting_moves_every_date_that_hangs_on_it(lab: Lab) -> None:
     lab.deploy(
         model(
             "start>fork fork>ask fork>later ask>join later>join join>end",
-            gateway("fork", kind="parallel"), gateway("join", kind="parallel"), task("ask", DUE),
+            gateway("fork", kind="parallel"),
+            gateway("join", kind="parallel"),
+            task("ask", DUE),
             timer("later", "${first_working_day_of(meeting)}"),
         )
-    )  # fmt: skip
+    )
     case = lab.begin(facts={"meeting": MEETING})
     assert lab.instance(case).wake_at == oslo(date(2026, 6, 1), 0)
     lab.set_facts(case, meeting=date(2026, 9, 10))
@@ -158,10 +160,15 @@ def test_the_path_after_a_deadline_sees_how_many_answered(lab: Lab) -> None:
     lab.deploy(
         model(
             "start>ask ask>all shut>enough enough>some enough>none all>end some>end none>end",
-            SEVERAL, closes("shut", "ask"), gateway("enough", "none"), task("all"), task("some"), task("none"),
+            SEVERAL,
+            closes("shut", "ask"),
+            gateway("enough", "none"),
+            task("all"),
+            task("some"),
+            task("none"),
             conditions={"enough>some": "${svar.completed == 2 and svar.silent == 1 and svar.total == 3}"},
         )
-    )  # fmt: skip
+    )
     items = [{"key": k} for k in "abc"]
     case = lab.begin(data={"items": items}, facts={"meeting": MEETING})
     for asked in lab.tasks(case)[:2]:
@@ -207,10 +214,13 @@ def test_a_sequential_step_asks_one_after_the_other(lab: Lab) -> None:
 def test_each_visit_of_a_loop_is_a_round_of_its_own(lab: Lab) -> None:
     lab.deploy(
         model(
-            "start>again again>ask ask>enough enough>again enough>end", gateway("again"), gateway("enough", "end"),
-            task("ask", WITH_FORM), conditions={"enough>again": "${utfall == 'tilbake'}"},
+            "start>again again>ask ask>enough enough>again enough>end",
+            gateway("again"),
+            gateway("enough", "end"),
+            task("ask", WITH_FORM),
+            conditions={"enough>again": "${utfall == 'tilbake'}"},
         )
-    )  # fmt: skip
+    )
     case = lab.begin()
     for utfall in ("tilbake", "tilbake", "ferdig"):
         lab.send(lab.task(case, "ask").id, "person0", utfall=utfall)
@@ -222,10 +232,13 @@ def test_each_visit_of_a_loop_is_a_round_of_its_own(lab: Lab) -> None:
 def test_a_condition_on_something_nobody_has_answered_takes_the_default_flow(lab: Lab) -> None:
     lab.deploy(
         model(
-            "start>which which>a which>b a>end b>end", gateway("which", "b"), task("a"), task("b"),
+            "start>which which>a which>b a>end b>end",
+            gateway("which", "b"),
+            task("a"),
+            task("b"),
             conditions={"which>a": "${utfall == 'ja'}"},
         )
-    )  # fmt: skip
+    )
     assert lab.waiting(lab.begin()) == ["b"]
 
 

@@ -274,10 +274,14 @@ def test_a_date_set_by_hand_stays_when_the_meeting_moves(lab: Lab) -> None:
 def test_the_owner_passes_a_step_by_with_a_reason(lab: Lab) -> None:
     lab.deploy(
         model(
-            "start>ask ask>which which>a which>b a>end b>end", task("ask", WITH_FORM), gateway("which", "b"), task("a"), task("b"),
+            "start>ask ask>which which>a which>b a>end b>end",
+            task("ask", WITH_FORM),
+            gateway("which", "b"),
+            task("a"),
+            task("b"),
             conditions={"which>a": "${utfall == 'ja'}"},
         )
-    )  # fmt: skip
+    )
     case = lab.begin()
     (step,) = lab.steps(case)
 

@@ -127,9 +127,7 @@ class Case:
         )  # fmt: skip
         return _saved(session, task).id
 
-    def group_task(
-        self, *members: str, opened: datetime = OPENED, due: date | None = DUE, closes: bool = False
-    ) -> int:
+    def group_task(self, *members: str, opened: datetime = OPENED, due: date | None = DUE, closes: bool = False) -> int:
         """Open a step that any of the members may take."""
         with self.database.transaction() as session:
             step = _saved(session, self.step("Planlegg og avklar parter", opened, due, closes, 1))

@@ -13,9 +13,7 @@ from notifications.mailer import Mailer
 class Outbox:
     """Keeps what was sent; `before` and `after` are called around each, and may raise."""
 
-    def __init__(
-        self, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None) -> None:
         self.messages: list[EmailMessage] = []
         self._before = before
         self._after = after

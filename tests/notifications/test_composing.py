@@ -150,9 +150,7 @@ def test_dates_never_break_in_html_and_have_ordinary_spaces_in_text() -> None:
 
 
 def test_what_people_wrote_is_shown_not_run() -> None:
-    facts = replace(
-        SURVEY, party="<script>x</script> & Co", case="Avtale {{ 7*7 }} <b>", name="{due.__class__}"
-    )
+    facts = replace(SURVEY, party="<script>x</script> & Co", case="Avtale {{ 7*7 }} <b>", name="{due.__class__}")
     message = compose(facts)
     assert "<script>" not in message.html
     assert "&lt;script&gt;x&lt;/script&gt; &amp; Co" in message.html
@@ -212,9 +210,7 @@ def test_wire_is_plain_ascii() -> None:
     on_the_wire().as_bytes().decode("ascii")
 
 
-@pytest.mark.parametrize(
-    "name", ["Kommunalsjef Færder", "Rådgiver for helse og omsorg i " + "Sør-Østre Åsane " * 5]
-)
+@pytest.mark.parametrize("name", ["Kommunalsjef Færder", "Rådgiver for helse og omsorg i " + "Sør-Østre Åsane " * 5])
 @pytest.mark.parametrize(
     "case", ["Evaluering av delavtale om helhetlige pasientforløp", "Åpen " + "sak om øyehelse " * 12]
 )
@@ -239,9 +235,7 @@ def test_no_name_or_title_can_add_a_header() -> None:
     assert set(email.keys()) == set(on_the_wire().keys())
 
 
-@pytest.mark.parametrize(
-    "address", [NASTY, "a@b\nBcc: c@d", "", "a", "a@", "@b", "a@b, c@d", "a b@c", "æ@example.org"]
-)
+@pytest.mark.parametrize("address", [NASTY, "a@b\nBcc: c@d", "", "a", "a@", "@b", "a@b, c@d", "a b@c", "æ@example.org"])
 def test_impossible_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidAddress):
         on_the_wire(address=address)
@@ -249,7 +243,4 @@ def test_impossible_address_is_refused(address: str) -> None:
 
 def test_domain_with_norwegian_letters_is_written_as_name_servers_know_it() -> None:
     wire_format(on_the_wire(address="post@færder.example.org")).decode("ascii")
-    assert (
-        on_the_wire(address="post@færder.example.org")["To"].addresses[0].domain
-        == "xn--frder-sra.example.org"
-    )
+    assert on_the_wire(address="post@færder.example.org")["To"].addresses[0].domain == "xn--frder-sra.example.org"

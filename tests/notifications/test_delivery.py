@@ -96,9 +96,7 @@ def test_process_that_dies_before_a_commit_loses_nothing(told: Case, transaction
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_process_that_dies_while_it_talks_to_the_server_sends_the_same_message_again(
-    told: Case, moment: str
-) -> None:
+def test_process_that_dies_while_it_talks_to_the_server_sends_the_same_message_again(told: Case, moment: str) -> None:
     dying = Outbox(**{moment: kill})
     with pytest.raises(Killed):
         send_one(told.database, dying, now=NOW, settings=told.settings)
@@ -161,9 +159,7 @@ def test_after_a_standstill_only_one_reminder_is_sent(told: Case) -> None:
     mailer = Outbox()
     send_all(told, NOW, mailer)
     send_all(told, oslo(9, 28), mailer)
-    assert [m["Subject"] for m in mailer.messages][1:] == [
-        "To virkedager igjen: vi mangler svar fra Larvik kommune"
-    ]
+    assert [m["Subject"] for m in mailer.messages][1:] == ["To virkedager igjen: vi mangler svar fra Larvik kommune"]
 
 
 def test_first_mail_stands_in_for_the_reminders_that_are_due_as_well(told: Case) -> None:
@@ -237,9 +233,7 @@ def test_broken_template_is_put_off_and_lets_the_others_through(case: Case) -> N
     case.survey()
     case.reconcile(OPENED)
     with case.database.transaction() as session:
-        session.query(Delivery).filter_by(rule="assigned").order_by(Delivery.id).limit(
-            1
-        ).one().rule = "unknown"
+        session.query(Delivery).filter_by(rule="assigned").order_by(Delivery.id).limit(1).one().rule = "unknown"
     mailer = Outbox()
     send_all(case, NOW, mailer)
     assert len(mailer.messages) == 2

@@ -79,9 +79,7 @@ def test_step_that_does_not_close_is_overdue_next_working_day_and_escalated_afte
     case.reconcile(OPENED)
     assert case.planned(task)[-1] == ("overdue", oslo(10, 1))
     escalations = [d for d in case.deliveries("planned") if d.rule == "escalation"]
-    assert [(d.recipient_id, d.planned_at, d.task_id) for d in escalations] == [
-        (case.owner.id, oslo(10, 2), None)
-    ]
+    assert [(d.recipient_id, d.planned_at, d.task_id) for d in escalations] == [(case.owner.id, oslo(10, 2), None)]
 
 
 def test_owner_is_not_told_of_their_own_silence(case: Case) -> None:

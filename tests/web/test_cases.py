@@ -110,7 +110,7 @@ def test_the_year_has_what_was_and_what_will_be(survey: ProcessInstance, client_
     assert 'class="tl-faktisk"' in text
     assert "Møte i SSU" in text
     assert "Publiser" in text
-    assert ' style=' not in text
+    assert " style=" not in text
 
 
 def test_a_failed_element_is_told_and_can_be_tried_again(

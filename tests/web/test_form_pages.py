@@ -54,17 +54,15 @@ def rendered(view: forms.FormView) -> html.HtmlElement:
     environment.globals["_"] = lambda text, **values: text % values if values else text
     formatter = Formatter(today=date(2026, 9, 14), zone=ZoneInfo("Europe/Oslo"), calendar=Calendar())
     environment.filters.update(jinja_filters(lambda: formatter))
-    template = '{% from "form.html" import form_fields with context %}<form>{{ form_fields(view, "Ikke sendt.") }}</form>'
+    template = (
+        '{% from "form.html" import form_fields with context %}<form>{{ form_fields(view, "Ikke sendt.") }}</form>'
+    )
     return html.fromstring(environment.from_string(template).render(view=view))
 
 
 def test_sent_rows_become_a_list_in_their_order_whatever_their_numbers() -> None:
-    sent = MultiDict(
-        [("forslag-7-tekst", "B"), ("forslag-2-tekst", "A"), ("forslag-2-kapittel", "3"), ("x", "y")]
-    )
-    assert forms.parse(form(PROPOSALS), sent, INPUTS) == {
-        "forslag": [{"kapittel": "3", "tekst": "A"}, {"tekst": "B"}]
-    }
+    sent = MultiDict([("forslag-7-tekst", "B"), ("forslag-2-tekst", "A"), ("forslag-2-kapittel", "3"), ("x", "y")])
+    assert forms.parse(form(PROPOSALS), sent, INPUTS) == {"forslag": [{"kapittel": "3", "tekst": "A"}, {"tekst": "B"}]}
 
 
 def test_without_script_the_row_buttons_add_and_remove_a_row() -> None:
@@ -79,9 +77,7 @@ def test_without_script_the_row_buttons_add_and_remove_a_row() -> None:
 def test_fixed_rows_come_back_to_their_item() -> None:
     fixed = {**PROPOSALS, "properties": {"rowsFrom": "chapters"}}
     sent = MultiDict([("forslag-0-item", "4"), ("forslag-0-tekst", "Fire")])
-    assert forms.parse(form(fixed), sent, INPUTS) == {
-        "forslag": [{"item": "3"}, {"item": "4", "tekst": "Fire"}]
-    }
+    assert forms.parse(form(fixed), sent, INPUTS) == {"forslag": [{"item": "3"}, {"item": "4", "tekst": "Fire"}]}
 
 
 def test_what_a_hidden_field_sent_is_left_out() -> None:

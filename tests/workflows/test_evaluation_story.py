@@ -40,10 +40,15 @@ TABLE = [
 DECIDED = {
     "in_force": "2027-02-01",
     "vedtak": [
-        {"punkt": "Ny tekst i kapittel 4.6", "avgjorelse": "vedtatt", "ansvarlig": "radgiver.larvik", "frist": "2027-03-01"},
+        {
+            "punkt": "Ny tekst i kapittel 4.6",
+            "avgjorelse": "vedtatt",
+            "ansvarlig": "radgiver.larvik",
+            "frist": "2027-03-01",
+        },
         {"punkt": "Evalueringen tas til orientering", "avgjorelse": "vedtatt"},
     ],
-}  # fmt: skip
+}
 
 
 def test_everyone_has_their_step_on_its_day_and_the_case_reaches_its_end(story: Story) -> None:
@@ -82,7 +87,7 @@ def then_the_mails_of_the_story_are_these(story: Story) -> None:
     # AU gets its own words, the parties theirs
     assert {m.day for m in story.mails() if m.subject == "Til AU 5. november: se gjennom funnene"} == {day(10, 29)}
     to_do = [m for m in story.mails() if m.subject == "SSU har vedtatt endringer – dette skal dere gjøre"]
-    assert CONTACTS <= {m.to for m in to_do}
+    assert {m.to for m in to_do} >= CONTACTS
     # A step of fewer than ten working days has no early reminders, and no mail leaves twice
     of_minutes = [m for m in story.mails(since=SSU) if "referat" in m.subject]
     assert {m.day for m in of_minutes} == {SSU, day(12, 4)}
@@ -140,8 +145,11 @@ def test_a_plan_that_au_wants_changed_comes_back_to_the_secretariat(story: Story
     story.does("anchor_plan", "forankret", on=day(6, 30))
     assert story.waits() == {}
     assert [(v[0], v[1]) for v in story.visits()] == [
-        ("plan_and_clarify", 1), ("anchor_plan", 1), ("plan_and_clarify", 2), ("anchor_plan", 2),
-    ]  # fmt: skip
+        ("plan_and_clarify", 1),
+        ("anchor_plan", 1),
+        ("plan_and_clarify", 2),
+        ("anchor_plan", 2),
+    ]
     # The second round is told of as the first was
     told = [m.day for m in story.mails() if m.to == "sekretariatet" and m.subject.startswith("Planlegg og avklar")]
     assert day(6, 24) in told
@@ -251,16 +259,26 @@ def test_a_postponed_case_comes_up_again_in_the_meeting_it_was_postponed_to(stor
     story.does("treat_case", "vedtatt", on=day(2, 18, 2027))
     assert story.waits() == {"send_minutes": ("referent", day(2, 25, 2027))}
     assert [(v[0], v[1]) for v in story.visits() if v[0] in ("send_notice", "treat_case", "send_minutes")] == [
-        ("send_notice", 1), ("treat_case", 1), ("send_minutes", 1), ("send_notice", 2), ("treat_case", 2), ("send_minutes", 2),
-    ]  # fmt: skip
+        ("send_notice", 1),
+        ("treat_case", 1),
+        ("send_minutes", 1),
+        ("send_notice", 2),
+        ("treat_case", 2),
+        ("send_minutes", 2),
+    ]
 
 
 def test_a_case_that_ssu_sends_back_is_analysed_anew_towards_the_new_meetings(story: Story) -> None:
     story.starts(EVALUATION).reaches("treat_case")
     story.does(
-        "treat_case", "sendt_tilbake", on=SSU, to_whom="sekretariat", meeting_held="2026-11-27",
-        new_meeting_date="2027-02-18", new_au_date="2027-01-28",
-    )  # fmt: skip
+        "treat_case",
+        "sendt_tilbake",
+        on=SSU,
+        to_whom="sekretariat",
+        meeting_held="2026-11-27",
+        new_meeting_date="2027-02-18",
+        new_au_date="2027-01-28",
+    )
     story.does("send_minutes", on=day(12, 4))
     assert story.world.instance(story.case).facts == {"ssu": "2027-02-18", "au": "2027-01-28"}
     assert story.waits() == {"analyse": ("sekretariat", day(1, 14, 2027))}

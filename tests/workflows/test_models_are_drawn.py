@@ -110,9 +110,7 @@ def fields(key: str) -> list[Form]:
 
 
 def outcomes(key: str) -> set[str]:
-    return {
-        value["value"] for field in fields(key) if field.get("key") == "utfall" for value in field["values"]
-    }
+    return {value["value"] for field in fields(key) if field.get("key") == "utfall" for value in field["values"]}
 
 
 def compared_outcomes(expression: str) -> set[str]:
@@ -353,11 +351,7 @@ def test_form_has_its_files_name_and_known_components(path: Path) -> None:
 @each_form
 def test_keys_are_unique_within_their_rows(path: Path) -> None:
     for scope in scopes(form(path.stem)["components"]):
-        keys = [
-            component.get("key") or component.get("path")
-            for component in scope
-            if component["type"] != "text"
-        ]
+        keys = [component.get("key") or component.get("path") for component in scope if component["type"] != "text"]
         assert None not in keys
         assert len(keys) == len(set(keys))
 

@@ -36,9 +36,7 @@ def register(pages: Blueprint) -> None:
     for address, view in _ROUTES.items():
         endpoint = view.__name__
         pages.add_url_rule(f"/saker/<id>/{address}", endpoint, login_required(view), methods=["GET", "POST"])
-    pages.add_url_rule(
-        "/saker/<id>/prov-igjen/<incident_id>", "retry", login_required(retry), methods=["POST"]
-    )
+    pages.add_url_rule("/saker/<id>/prov-igjen/<incident_id>", "retry", login_required(retry), methods=["POST"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,9 +50,7 @@ def may_start(session: Session, person: Person) -> bool:
     return any(person.group_keys & set(deployments.model_of(d.xml).starter_groups) for d in definitions)
 
 
-def cases(
-    session: Session, person: Person, words: Formatter, *, wanted: str, sorting: str, page: int
-) -> CaseList:
+def cases(session: Session, person: Person, words: Formatter, *, wanted: str, sorting: str, page: int) -> CaseList:
     """The cases this person may see, chosen and sorted."""
     chosen = _chosen(person, wanted)
     total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
@@ -139,4 +137,3 @@ def _status(instance: ProcessInstance, has_ball: Ball | None, words: Formatter) 
 
 def _ended(instance: ProcessInstance, words: Formatter) -> str:
     return words.dag(instance.ended_at) if instance.ended_at else ""
-

@@ -89,15 +89,11 @@ def holder_of(task: UserTask, words: Formatter, *, bounced: bool = False) -> Hol
         since = _("siden %(day)s", day=words.dag(task.submitted_at)) if task.submitted_at else ""
         return Holder(name=task.approver.name if task.approver else "", note=since)
     if task.assignee is None:
-        return Holder(
-            name=task.candidate_group.name if task.candidate_group else "", note=_("ingen har tatt den ennå")
-        )
+        return Holder(name=task.candidate_group.name if task.candidate_group else "", note=_("ingen har tatt den ennå"))
     if bounced:
         return Holder(name=task.assignee.name, note=_("ikke varslet"))
     approver = task.approver if task.approver_id != task.assignee_id else None
-    return Holder(
-        name=task.assignee.name, note=_("godkjenner: %(name)s", name=approver.name) if approver else ""
-    )
+    return Holder(name=task.assignee.name, note=_("godkjenner: %(name)s", name=approver.name) if approver else "")
 
 
 def asked(task: UserTask) -> str:

@@ -251,9 +251,7 @@ def _due_note(due: date | None, step: Step, words: Formatter) -> str:
 # --- history and diagram ----------------------------------------------------------------------------------------------
 
 
-def _history(
-    session: Session, instance: ProcessInstance, rows: Rows, person: Person, words: Formatter
-) -> list[Entry]:
+def _history(session: Session, instance: ProcessInstance, rows: Rows, person: Person, words: Formatter) -> list[Entry]:
     query = select(HistoryEvent).where(HistoryEvent.instance_id == instance.id)
     latest = session.scalars(query.order_by(HistoryEvent.sequence.desc()).limit(_RECENT)).all()
     events = case_history.major(list(reversed(latest)))

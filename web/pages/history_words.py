@@ -262,9 +262,7 @@ def _approved(event: Event, names: Names) -> str:
 def _on_behalf(event: Event, names: Names) -> str:
     task = _task(event, names)
     party = task.party or names.people.get(getattr(event, "on_behalf_of_id", None) or 0, _("den som hadde oppgaven"))
-    text = _(
-        "%(who)s svarte på «%(task)s» på vegne av %(party)s.", who=_who(event, names), task=task.name, party=party
-    )
+    text = _("%(who)s svarte på «%(task)s» på vegne av %(party)s.", who=_who(event, names), task=task.name, party=party)
     return text + _outcome(event, names)
 
 

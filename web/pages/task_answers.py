@@ -69,8 +69,11 @@ def answers_at(session: Session, reader: Reader, public_id: str) -> StepAnswers:
         scope = {**inputs, **about, "files": files[task.id]}
         answers.append(
             Answer(
-                title=task.item_name or task.name, who=names.get(task.completed_by_id or 0, ""), at=task.completed_at,
-                summary=summary(form, task.answers or {}, scope, reader), files=files[task.id],
+                title=task.item_name or task.name,
+                who=names.get(task.completed_by_id or 0, ""),
+                at=task.completed_at,
+                summary=summary(form, task.answers or {}, scope, reader),
+                files=files[task.id],
             )
         )
     return StepAnswers(instance=first.instance, name=first.step.name, answers=answers, of=first.step.total)

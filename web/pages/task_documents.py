@@ -173,9 +173,7 @@ def of_task(session: Session, person: Person, task: UserTask) -> list[Listed]:
     query = (
         select(Document)
         .options(defer(Document.content))
-        .where(
-            Document.instance_id == task.instance_id, or_(Document.task_id.is_(None), Document.task_id == task.id)
-        )
+        .where(Document.instance_id == task.instance_id, or_(Document.task_id.is_(None), Document.task_id == task.id))
         .order_by(Document.id)
     )
     owner = identity.owns(person, task.instance)
@@ -187,8 +185,12 @@ def of_task(session: Session, person: Person, task: UserTask) -> list[Listed]:
         removable = _removable(row.uploaded_by_id, person, task if row.task_id else None, owner=owner)
         found.append(
             Listed(
-                public_id=row.public_id, name=row.name, size=row.size, uploaded_at=row.uploaded_at,
-                of_task=row.task_id is not None, removable=removable and task.instance.state == "active",
+                public_id=row.public_id,
+                name=row.name,
+                size=row.size,
+                uploaded_at=row.uploaded_at,
+                of_task=row.task_id is not None,
+                removable=removable and task.instance.state == "active",
             )
         )
     return found

@@ -70,9 +70,7 @@ def listed(query: Select[UserTask]) -> Select[UserTask]:
     )
     step = joinedload(UserTask.step).load_only(Step.element_id, Step.call_path, Step.closes, Step.state)
     people = [joinedload(r) for r in (UserTask.assignee, UserTask.approver, UserTask.candidate_group)]
-    return query.options(
-        case, step, *people, defer(UserTask.draft), defer(UserTask.answers), defer(UserTask.item_data)
-    )
+    return query.options(case, step, *people, defer(UserTask.draft), defer(UserTask.answers), defer(UserTask.item_data))
 
 
 def mine(session: Session, reader: Reader) -> Mine:

@@ -127,6 +127,4 @@ def _meetings(session: Session, person: Person, text: str) -> list[Hit]:
         .order_by(Meeting.date.desc())
         .limit(LIMIT + 1)
     )
-    return [
-        Hit(address=f"/moter/{row.public_id}", title=row.name, day=row.date) for row in session.execute(query)
-    ]
+    return [Hit(address=f"/moter/{row.public_id}", title=row.name, day=row.date) for row in session.execute(query)]

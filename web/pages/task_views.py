@@ -152,9 +152,7 @@ def mode_of(task: UserTask, person: Person, *, correcting: bool = False, on_beha
     return "behalf" if on_behalf and identity.owns(person, task.instance) else "waiting"
 
 
-def page(
-    session: Session, loaded: Loaded, reader: Reader, mode: Mode, written: Written | None = None
-) -> TaskPage:
+def page(session: Session, loaded: Loaded, reader: Reader, mode: Mode, written: Written | None = None) -> TaskPage:
     """Everything the page shows about the task."""
     task, person = loaded.task, reader.person
     owner = identity.owns(person, task.instance)

@@ -341,9 +341,7 @@ def upload(public_id: str) -> ResponseReturnValue:
         flash(_("Velg en fil først."), "warning")
         return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
     with acting() as (session, actor):
-        task_documents.add(
-            session, task.id, uploads, actor=actor, now=now(), to_case="ved_saken" in request.form
-        )
+        task_documents.add(session, task.id, uploads, actor=actor, now=now(), to_case="ved_saken" in request.form)
     flash(_("Lagt ved: %(names)s.", names=", ".join(upload.name for upload in uploads)), "success")
     return redirect(url_for("tasks.show", public_id=public_id, _anchor="dokumenter"), 303)
 
