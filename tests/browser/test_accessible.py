@@ -10,7 +10,8 @@ from tests.browser.conftest import NARROW, WIDE, Site, axe, overflows
 #: What everyone may see, and what only the owner of a case sees; `{case}` is the evaluation whose survey is open.
 PAGES = {
     "sekretariatet": [
-        "/oppgaver", "/oppgaver/ferdige", "/saker", "/saker?vis=avsluttede", "{case}", "{case}/historikk", "{case}/e-post",
+        "/oppgaver", "/oppgaver/ferdige", "/saker", "/saker?vis=avsluttede", "{case}", "{case}/historikk",
+        "{case}/e-post",
         "/saker/start", "/saker/start?velg=1&prosess=delavtale_evaluering&avtale=helhetlige-pasientforlop", "/moter",
         "/avtaler", "/avtaler/helhetlige-pasientforlop", "/demo/e-post", "/sok?q=pasient", "/finnes-ikke",
     ],

@@ -1,4 +1,4 @@
-"""Processes are killed at random moments: no case stops, nothing is lost, and nothing is said twice as if it were new."""
+"""Processes are killed at random moments: no case stops, nothing is lost, nothing is said twice as if new."""
 
 import os
 import random

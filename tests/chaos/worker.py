@@ -1,7 +1,8 @@
 """A process that lives cases to their end: a worker's turns, and the people's acts, at a time that the database keeps.
 
 `python -m tests.chaos.worker URL OUTBOX` makes a child of itself for each line it reads, writes the child's number, and
-writes `ended STATUS` when the child is gone. A child may be killed at any moment; the next one goes on with what is there.
+writes `ended STATUS` when the child is gone. A child may be killed at any moment; the next one goes on with what is
+there.
 """
 
 import hashlib

@@ -15,7 +15,8 @@ def task(identity: str, attributes: str = "", inner: str = "", properties: Mappi
     """A user task; `attributes` as in the file, such as `camunda:dueDate="${meeting}"`."""
     listed = "".join(f'<camunda:property name="{k}" value="{v}"/>' for k, v in (properties or {}).items())
     extension = f"<bpmn:extensionElements><camunda:properties>{listed}</camunda:properties></bpmn:extensionElements>"
-    return f'<bpmn:userTask id="{identity}" name="{identity}" {attributes}>{extension if listed else ""}{inner}</bpmn:userTask>'
+    inside = (extension if listed else "") + inner
+    return f'<bpmn:userTask id="{identity}" name="{identity}" {attributes}>{inside}</bpmn:userTask>'
 
 
 def several(collection: str = "${items}", item: str = "item", *, sequential: bool = False, condition: str = "") -> str:
@@ -23,7 +24,8 @@ def several(collection: str = "${items}", item: str = "item", *, sequential: boo
     inner = f"<bpmn:completionCondition>{condition}</bpmn:completionCondition>" if condition else ""
     return (
         f'<bpmn:multiInstanceLoopCharacteristics isSequential="{str(sequential).lower()}" '
-        f'camunda:collection="{collection}" camunda:elementVariable="{item}">{inner}</bpmn:multiInstanceLoopCharacteristics>'
+        f'camunda:collection="{collection}" camunda:elementVariable="{item}">'
+        f"{inner}</bpmn:multiInstanceLoopCharacteristics>"
     )
 
 
@@ -54,6 +56,14 @@ def call(identity: str, called: str, **bound: str) -> str:
     return f'<bpmn:callActivity id="{identity}" calledElement="{called}">{extension}</bpmn:callActivity>'
 
 
+def sub_process(identity: str, element: str) -> str:
+    """An embedded sub-process around one user task."""
+    return (
+        f'<bpmn:subProcess id="{identity}"><bpmn:startEvent id="in"/>{task(element)}<bpmn:endEvent id="out"/>'
+        f"{_flow(f'in>{element}', None)}{_flow(f'{element}>out', None)}</bpmn:subProcess>"
+    )
+
+
 def model(flows: str, *nodes: str, process: str = "prove", conditions: Mapping[str, str] | None = None) -> bytes:
     """A model whose flows read `start>ask ask>end`; a condition is named by its flow."""
     body = "".join(nodes)
@@ -71,4 +81,5 @@ def model(flows: str, *nodes: str, process: str = "prove", conditions: Mapping[s
 def _flow(flow: str, condition: str | None) -> str:
     source, target = flow.split(">")
     inner = f"<bpmn:conditionExpression>{condition}</bpmn:conditionExpression>" if condition else ""
-    return f'\n<bpmn:sequenceFlow id="{source}_{target}" sourceRef="{source}" targetRef="{target}">{inner}</bpmn:sequenceFlow>'
+    ends = f'sourceRef="{source}" targetRef="{target}"'
+    return f'\n<bpmn:sequenceFlow id="{source}_{target}" {ends}>{inner}</bpmn:sequenceFlow>'

@@ -1,7 +1,7 @@
 """Every way in which a case can wait, each as a small model and the acts that lead there.
 
-`python -m tests.engine.situations` writes the golden documents that are missing. One that is there is never written anew:
-it is what an earlier version saved, and must stay readable.
+`python -m tests.engine.situations` writes the golden documents that are missing. One that is there is never written
+anew: it is what an earlier version saved, and must stay readable.
 """
 
 import json
@@ -17,7 +17,7 @@ from engine.bpmn.execution import Execution
 from engine.bpmn.parsing import Specification, compile_models
 from engine.bpmn.reading import read
 from engine.calendar import Calendar
-from tests.engine.drawing import call, closes, gateway, model, several, task, timer
+from tests.engine.drawing import call, closes, gateway, model, several, sub_process, task, timer
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 5, 18, 8, 0, tzinfo=UTC)
@@ -82,11 +82,6 @@ _FORK = model(
     timer("later", "${first_working_day_of(meeting)}"),
     task("then"),
 )
-_SUB = (
-    '<bpmn:subProcess id="inner"><bpmn:startEvent id="in"/><bpmn:userTask id="ask" name="ask"/><bpmn:endEvent id="out"/>'
-    '<bpmn:sequenceFlow id="f1" sourceRef="in" targetRef="ask"/><bpmn:sequenceFlow id="f2" sourceRef="ask" targetRef="out"/>'
-    "</bpmn:subProcess>"
-)
 
 SITUATIONS = {
     "user_task": Situation(models=(model("start>ask ask>end", task("ask")),), waiting=("ask",)),
@@ -112,7 +107,9 @@ SITUATIONS = {
         follows=("then",),
     ),
     "in_a_sub_process": Situation(
-        models=(model("start>inner inner>then then>end", _SUB, task("then")),), waiting=("ask",), follows=("then",)
+        models=(model("start>inner inner>then then>end", sub_process("inner", "ask"), task("then")),),
+        waiting=("ask",),
+        follows=("then",),
     ),
     "parked": Situation(
         models=(

@@ -31,7 +31,8 @@ def element(kind: str, inner: str = "", attributes: str = "") -> bytes:
 
 
 def event(kind: str, definition: str, inner: str = "", attributes: str = "") -> str:
-    return f'<bpmn:{kind} id="it" {attributes}><bpmn:{definition}EventDefinition>{inner}</bpmn:{definition}EventDefinition></bpmn:{kind}>'
+    kept = f"bpmn:{definition}EventDefinition"
+    return f'<bpmn:{kind} id="it" {attributes}><{kept}>{inner}</{kept}></bpmn:{kind}>'
 
 
 def replaced(old: str, new: str, base: bytes | None = None) -> bytes:

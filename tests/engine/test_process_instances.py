@@ -8,7 +8,7 @@ from sqlalchemy import select
 from engine import identity, process_instances, user_tasks
 from engine.errors import InvalidInput, NotOpen, Stale
 from engine.model import ProcessInstance, Step, UserTask
-from tests.engine.drawing import call, closes, gateway, model, several, task, timer
+from tests.engine.drawing import call, closes, gateway, model, several, sub_process, task, timer
 from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 from tests.fakes import oslo
 
@@ -257,12 +257,7 @@ def test_a_date_in_an_answer_sets_the_fact_under_the_name_it_was_bound_from(lab:
 
 
 def test_an_embedded_sub_process_runs_as_drawn(lab: Lab) -> None:
-    inner = (
-        '<bpmn:subProcess id="inner"><bpmn:startEvent id="in"/><bpmn:userTask id="ask" name="ask"/><bpmn:endEvent id="out"/>'
-        '<bpmn:sequenceFlow id="f1" sourceRef="in" targetRef="ask"/><bpmn:sequenceFlow id="f2" sourceRef="ask" targetRef="out"/>'
-        "</bpmn:subProcess>"
-    )
-    lab.deploy(model("start>inner inner>then then>end", inner, task("then")))
+    lab.deploy(model("start>inner inner>then then>end", sub_process("inner", "ask"), task("then")))
     case = lab.begin()
     (ask,) = lab.tasks(case)
     assert (ask.step.call_path, ask.step.element_id) == ("inner", "ask")

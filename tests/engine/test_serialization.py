@@ -70,7 +70,7 @@ def shape(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_document_has_the_shape_that_its_format_says(name: str) -> None:
-    # Another shape under the same number would be read wrongly by the version before: raise FORMAT and keep the old file.
+    # Another shape under the same number would be read wrongly by others: raise FORMAT and keep the old file.
     now = json.loads(zstandard.decompress(SITUATIONS[name].reached().save()))
     golden = json.loads((GOLDEN / f"{name}.json").read_text())
     assert now["format"] == golden["format"] == serialization.FORMAT

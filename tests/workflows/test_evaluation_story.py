@@ -1,4 +1,4 @@
-"""The evaluation of an agreement, as the health community lived it in 2026: from SSU's order to what was followed up."""
+"""The evaluation of an agreement, as the health community lived it in 2026: from SSU's order to the follow-up."""
 
 from datetime import date
 
