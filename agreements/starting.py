@@ -132,7 +132,7 @@ def start(
 def _was_given(request: StartRequest, key: str) -> bool:
     """Pages ask for everything; a program may leave answers out, and what it gives must be right."""
     root = key.partition("-")[0]
-    return bool(request.title if root == "title" else request.data.get(root))
+    return bool(request.title) if root == "title" else root in request.data
 
 
 def already_started(session: Session, community: Community, idempotency_key: str | None) -> ProcessInstance | None:

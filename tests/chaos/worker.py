@@ -8,6 +8,7 @@ there.
 import hashlib
 import os
 import sys
+import time
 import traceback
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from notifications.settings import NotificationSettings
 from tests.factories import main_path_answers
 from tests.fakes import START
 
+#: What a mail takes to its server, and the server's word back: long enough for a kill to fall into it now and then.
+LATENCY_SECONDS = 0.004
 #: When people act, in UTC.
 WORKING_HOURS = range(10, 15)
 
@@ -41,7 +44,9 @@ class FileMailer:
     def send(self, message: EmailMessage, to: str) -> None:
         """Accept the message."""
         digest = hashlib.sha256(wire_format(message)).hexdigest()
+        time.sleep(LATENCY_SECONDS)
         os.write(self._file, f"{message['Message-ID']}\t{to}\t{digest}\n".encode())
+        time.sleep(LATENCY_SECONDS)
 
 
 class Life:

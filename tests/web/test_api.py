@@ -203,7 +203,6 @@ def test_a_start_of_the_wrong_shape_is_refused_field_by_field(
         {"parties": []},
         {"roles": {"au": {"group": "unheard-of"}}},
         {"roles": {"unheard-of": {"group": "au"}}},
-        {"data": {}},
         {"data": {"commissioning_decision": {"a": 1}}},
         {"data": {"commissioning_decision": "17/26", "reviewers": [{}]}},
         {"data": {"commissioning_decision": "17/26", "parties": []}},
