@@ -35,6 +35,7 @@ web/static/dist/manifest.json: node_modules/installed $(shell find web/frontend 
 
 $(MESSAGES): $(MESSAGES:.mo=.po) $(VENV)/installed
 	@$(BIN)/pybabel --quiet compile --directory web/translations
+	@test -s $@ || { echo "$@ was not compiled from its .po file."; exit 1; }
 	@touch $@
 
 run: setup ## Start the demo at http://127.0.0.1:8000 (PORT=… overrides)

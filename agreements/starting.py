@@ -122,6 +122,8 @@ def start(
     if prepared.warnings and not reason:
         raise InvalidInput(_unconfirmed(prepared.warnings), field="confirmed")
     instance = _start(session, prepared, actor, now)
+    if cases.case_of(session, instance.id) is not None:
+        return instance  # another start with the same key was committed a moment ago
     _open_case(session, prepared, instance)
     if prepared.warnings:
         kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in prepared.warnings]

@@ -1,5 +1,7 @@
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
 
+/** Below this zoom the words in the boxes are too small to read. */
+const READABLE = 0.6;
 const MARKERS = { active: "af-aktiv", done: "af-gjort" };
 
 /**
@@ -18,7 +20,20 @@ export async function draw(holder) {
     for (const id of ids(holder.dataset[name])) if (elements.get(id)) canvas.addMarker(id, marker);
   }
   connectButtons(holder, viewer);
+  show(canvas, ids(holder.dataset.active).map((id) => elements.get(id)).find(Boolean));
+}
+
+/** The whole model where its words can then be read, else the part where something happens now. */
+function show(canvas, active) {
   fit(canvas);
+  if (!active || canvas.zoom() >= READABLE) return;
+  canvas.zoom(READABLE);
+  const box = canvas.viewbox();
+  canvas.viewbox({
+    ...box,
+    x: active.x + active.width / 2 - box.width / 2,
+    y: active.y + active.height / 2 - box.height / 2,
+  });
 }
 
 function ids(text = "") {
