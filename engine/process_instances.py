@@ -76,6 +76,13 @@ def start(
         session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
         version=definition.version, facts=instance.facts, roles=instance.roles,
     )  # fmt: skip
+    _let_see(session, instance)
+    _run(session, instance, now=now, act=None)
+    return instance
+
+
+def _let_see(session: Session, instance: ProcessInstance) -> None:
+    """Owner, starter and everyone bound to a role may see the case."""
     bound = instance.roles.values()
     steps.allow(
         session,
@@ -83,8 +90,6 @@ def start(
         [instance.owner_id, instance.started_by_id, *(r["id"] for r in bound if "user" in r)],
         [instance.owner_group_id, *(r["id"] for r in bound if "group" in r)],
     )
-    _run(session, instance, now=now, act=None)
-    return instance
 
 
 def _started_before(
@@ -164,6 +169,15 @@ def wake(session: Session, instance_id: int, *, now: datetime) -> bool:
         return False
     run(session, instance, now=now, act=lambda execution: steps.close_late_rows(session, instance, execution, now=now))
     return True
+
+
+def stand_still(session: Session, instance_id: int, cause: str, *, now: datetime) -> None:
+    """A case that can't be woken at all stands, with an incident, instead of being tried for ever."""
+    instance = locked(session, instance_id)
+    if instance.state == "active" and instance.wake_at is not None and instance.wake_at <= now:
+        instance.wake_at = None  # retrying the incident derives it again
+        _park(session, instance, ElementFailed(call_path="", element_id="", cause=cause), now)
+        touch(session, instance, now=now)
 
 
 def set_facts(

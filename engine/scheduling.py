@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import DBAPIError
 
 from engine import jobs, process_instances
 from engine.clock import Clock
@@ -48,9 +49,12 @@ def _wake(database: Database, instance_id: int, now: datetime) -> bool:
     try:
         with database.transaction() as session:
             return process_instances.wake(session, instance_id, now=now)
-    except Exception:
-        # One broken case never stops the others; it stays due and is tried at the next turn.
+    except DBAPIError:
+        raise  # the database is away, not the case broken: everything stays due
+    except Exception as error:  # one broken case never stops the others: it stands, and its owner sees why
         log.exception("wake failed", extra={"instance": instance_id})
+        with database.transaction() as session:
+            process_instances.stand_still(session, instance_id, f"{type(error).__name__}: {error}"[:2000], now=now)
         return False
 
 

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select
 
-from engine import process_instances
+from engine import process_instances, scheduling
 from engine.errors import ElementFailed, NotOpen
-from engine.model import Incident, UserTask
+from engine.model import Incident, ProcessInstance, UserTask
 from tests.engine.drawing import gateway, model, several, task, timer
 from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 
@@ -160,3 +160,25 @@ def test_steps_that_ask_nobody_in_a_loop_are_an_incident_too(lab: Lab) -> None:
     with lab.database.reading() as session:
         assert session.get_one(UserTask, ask).state == "completed"
     assert len(lab.incidents(case)) == 1
+
+
+def test_a_case_that_cannot_be_woken_stands_and_the_others_go_on(lab: Lab) -> None:
+    lab.deploy(model("start>later later>ask ask>end", timer("later", "${meeting}"), task("ask")))
+    broken, whole = lab.begin(facts={"meeting": MEETING}), lab.begin(facts={"meeting": MEETING})
+    with lab.database.transaction() as session:
+        state = process_instances.locked(session, broken)
+        kept, state.state_document = state.state_document, b"not a document"
+    lab.clock.to(MEETING)
+    for _ in range(2):
+        scheduling.drain(lab.database, {}, (), lab.clock())
+    assert [t.step.element_id for t in lab.tasks(whole)] == ["ask"]
+    with lab.database.reading() as session:
+        [incident] = session.scalars(select(Incident))
+        assert (incident.instance_id, incident.resolved_at) == (broken, None)
+        assert session.get_one(ProcessInstance, broken).wake_at is None
+    # When the cause is mended, a retry goes on where it stood.
+    with lab.database.transaction() as session:
+        process_instances.locked(session, broken).state_document = kept
+    retry(lab, broken)
+    assert [t.step.element_id for t in lab.tasks(broken)] == ["ask"]
+    assert_chain_whole(lab, broken)
