@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import structlog
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -28,11 +27,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def configure_logging(level: str) -> None:
-    """Structured lines on stderr."""
+    """Lines on stderr; stdout is for answers."""
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
     for chatty in ("apscheduler", "alembic", "spiff", "mail.log"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 class Refusing(click.Group):
