@@ -11,9 +11,10 @@ from engine.database import Database
 
 @dataclass
 class Counted:
-    """The statements of a block, and its commits."""
+    """The statements of a block, the bytes of the values it writes, and its commits."""
 
     statements: list[str] = field(default_factory=list)
+    bytes_written: int = 0
     commits: int = 0
 
     def __len__(self) -> int:
@@ -28,8 +29,10 @@ def counting(database: Database) -> Iterator[Counted]:
     """Count the statements and commits of the block."""
     counted = Counted()
 
-    def statement(_connection: object, _cursor: object, text: str, *_: object) -> None:
+    def statement(_connection: object, _cursor: object, text: str, values: object, *_: object) -> None:
         counted.statements.append(text)
+        if text.lstrip().startswith(("INSERT", "UPDATE")):
+            counted.bytes_written += len(repr(values))
 
     def commit(*_: object) -> None:
         counted.commits += 1
