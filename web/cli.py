@@ -70,8 +70,10 @@ def main(ctx: click.Context) -> None:
 
 
 def services(ctx: click.Context) -> Services:
-    """The services of this command; `--demo` is a setting."""
-    return build(ctx.obj)
+    """The services of this command; what they hold open is closed at its end."""
+    built = build(ctx.obj)
+    ctx.call_on_close(built.database.dispose)
+    return built
 
 
 def show(document: object, as_json: bool, text: Callable[[], str]) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from email.message import EmailMessage
+from email.utils import make_msgid
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -121,6 +122,7 @@ def invite(services: Services, community: Community, user: User) -> None:
     message["From"] = community.email
     message["To"] = user.email
     message["Date"] = services.clock()
+    message["Message-ID"] = make_msgid(domain=services.notifications.host)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(
         f"Du er lagt til i Avtaleflyt for {community.name}.\n\nVelg et passord her innen sju dager:\n"
