@@ -6,13 +6,13 @@ from functools import partial
 from threading import Lock
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from engine import jobs, process_instances, scheduling
+from engine import jobs, scheduling
 from engine.database import Database
 from engine.jobs import Claimed
-from engine.model import Job, ProcessInstance
+from engine.model import Job
 from tests.engine.drawing import model, task, timer
 from tests.engine.lab import Lab, at_once
 from tests.fakes import FakeClock
@@ -140,18 +140,6 @@ def test_a_turn_wakes_what_is_due_and_does_the_jobs(lab: Lab) -> None:
     lab.clock.set(lab.instance(case).wake_at or lab.clock())
     assert drain(lab) == 2
     assert (lab.waiting(case), drain(lab)) == (["ask"], 0)
-
-
-def test_a_broken_case_does_not_hold_up_the_others(lab: Lab) -> None:
-    lab.deploy(model("start>later later>ask ask>end", timer("later", "${date('2026-06-10')}"), task("ask")))
-    broken, whole = lab.begin(), lab.begin()
-    with lab.database.transaction() as session:
-        session.execute(update(ProcessInstance).where(ProcessInstance.id == broken).values(state_document=b"ikke noe"))
-    lab.clock.set(lab.instance(whole).wake_at or lab.clock())
-    drain(lab)
-    assert lab.waiting(whole) == ["ask"]
-    with lab.database.reading() as session:
-        assert process_instances.due(session, lab.clock()) == [broken]
 
 
 def test_workers_that_turn_at_once_wake_a_case_once(lab: Lab) -> None:
