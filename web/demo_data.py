@@ -19,6 +19,7 @@ from agreements.starting import StartRequest
 from engine import identity, process_instances, steering, task_forms, user_tasks
 from engine.calendar import Calendar
 from engine.database import Database
+from engine.errors import InvalidInput
 from engine.identity import Person
 from engine.model import ClockOffset, Community, Job, ProcessInstance, Step, UserTask
 from notifications import delivery
@@ -36,14 +37,20 @@ log = logging.getLogger(__name__)
 
 
 def load(services: Services) -> None:
-    """Load the demo's community, deploy the models and, in a database without cases, live through the demo's cases."""
+    """Load the demo's community, deploy the models and, in a database without cases, live through the demo's cases.
+
+    The clock's row is written last: cases without it are half a demo, or no demo at all, and are refused.
+    """
     now = services.clock()
     with services.database.transaction() as session:
         community = communities.load(session, communities.read_data_file(commands.DEMO_DATA), now=now)
         commands.deploy(session, community, commands.own_models(), now=now, note="Prosjektets egne modeller")
-        if session.scalar(select(ClockOffset.id)) is None:
-            session.add(ClockOffset(seconds=0))
         if session.scalar(select(ProcessInstance.id).limit(1)) is not None:
+            if session.scalar(select(ClockOffset.id)) is None:
+                raise InvalidInput(
+                    "The database holds cases that are no whole demo: an earlier start was interrupted, "
+                    "or they are real. Delete var/avtaleflyt.db, or point AVTALEFLYT_DATABASE_URL at an empty database."
+                )
             return
         calendar = identity.calendar_of(community)
         meetings = demo_meetings.add(session, community, calendar, calendar.local_date(now))
@@ -55,6 +62,8 @@ def load(services: Services) -> None:
     for act in sorted(acts, key=lambda act: act.at):
         world.do(act)
     world.advance(now)
+    with services.database.transaction() as session:
+        session.add(ClockOffset(seconds=0))
     click.echo(f"Made {len(scene.cases)} cases and {world.mails} mails.")
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from agreements.model import Case, Meeting
 from engine import forms, identity
+from engine.errors import InvalidInput
 from engine.form_definitions import fields_of
 from engine.model import ClockOffset, Community, Incident, Job, ProcessInstance, Step, UserTask
 from notifications.model import Delivery, ReceivedMail
@@ -241,3 +242,11 @@ def test_a_draft_is_a_part_of_the_answers() -> None:
     draft = half_filled(form, given)
     assert len(draft["chapter_scores"]) == 3  # type: ignore[arg-type]
     assert form.validate(draft, given) != []
+
+
+def test_half_a_demo_is_refused_with_the_remedy(services: Services) -> None:
+    demo_data.load(services)
+    with services.database.transaction() as session:
+        session.delete(session.scalars(select(ClockOffset)).one())
+    with pytest.raises(InvalidInput, match=r"Delete var/avtaleflyt\.db"):
+        demo_data.load(services)
