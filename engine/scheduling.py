@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from engine import jobs, process_instances
 from engine.clock import Clock
@@ -49,7 +49,7 @@ def _wake(database: Database, instance_id: int, now: datetime) -> bool:
     try:
         with database.transaction() as session:
             return process_instances.wake(session, instance_id, now=now)
-    except DBAPIError:
+    except (OperationalError, InterfaceError):
         raise  # the database is away, not the case broken: everything stays due
     except Exception as error:  # one broken case never stops the others: it stands, and its owner sees why
         log.exception("wake failed", extra={"instance": instance_id})
