@@ -9,10 +9,11 @@ from threading import Barrier, Thread
 
 from sqlalchemy import select
 
-from bench.measuring import Row, Samples, counting, timed
+from bench.measuring import Row, Samples, timed
 from bench.world import BenchWorld, build_world
 from engine.database import Database
 from engine.model import ProcessInstance
+from tests.engine.counting import counting
 from tests.postgres import PostgresServer
 
 ROUNDS = 5
@@ -62,7 +63,7 @@ def alternating(
     return Row(
         name=name, backend=backend, n=len(samples.wall), median_ms=round(samples.median_ms, 2),
         p95_ms=round(samples.p95_ms, 2), cpu_ms=round(samples.cpu_ms, 2), per_s=round(1000 / samples.median_ms, 1),
-        statements=counter.statements, commits=counter.commits, floor="load-change-save of one row",
+        statements=len(counter), commits=counter.commits, floor="load-change-save of one row",
         floor_ms=round(floors.median_ms, 2), ratio=round(samples.median_ms / floors.median_ms, 2),
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def survey_answers(backend: str, database: Database, world: BenchWorld) -> None:
             Row(
                 name=f"survey_answer_{end}_of_{PARTIES}", backend=backend, n=len(samples.wall),
                 median_ms=round(samples.median_ms, 2), p95_ms=round(samples.p95_ms, 2), cpu_ms=round(samples.cpu_ms, 2),
-                per_s=None, statements=counter.statements, commits=counter.commits, floor="the first answers",
+                per_s=None, statements=len(counter), commits=counter.commits, floor="the first answers",
                 floor_ms=round(medians["first"], 2), ratio=round(samples.median_ms / medians["first"], 2),
             ).print()  # fmt: skip
 

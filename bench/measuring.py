@@ -1,15 +1,10 @@
-"""How a row is measured: time, processor time, statements and commits, against an interleaved floor."""
+"""How a row is measured: time and processor time, against an interleaved floor."""
 
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-
-from sqlalchemy import event
-
-from engine.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,34 +27,6 @@ class Row:
     def print(self) -> None:
         """As one JSON line."""
         print(json.dumps(asdict(self)), flush=True)
-
-
-@dataclass
-class Counter:
-    """Statements and commits since it was made."""
-
-    statements: int = 0
-    commits: int = 0
-
-
-@contextmanager
-def counting(database: Database) -> Iterator[Counter]:
-    """Count what goes to the database inside the block."""
-    counter = Counter()
-
-    def statement(*_: object) -> None:
-        counter.statements += 1
-
-    def commit(*_: object) -> None:
-        counter.commits += 1
-
-    event.listen(database.engine, "before_cursor_execute", statement)
-    event.listen(database.engine, "commit", commit)
-    try:
-        yield counter
-    finally:
-        event.remove(database.engine, "before_cursor_execute", statement)
-        event.remove(database.engine, "commit", commit)
 
 
 @dataclass
