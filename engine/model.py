@@ -28,6 +28,7 @@ from engine.database import UtcDateTime
 #: 64 bits on PostgreSQL; SQLite only counts up by itself in an INTEGER key.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
+_RETRIED = text("retry_at IS NOT NULL AND resolved_at IS NULL")
 _WAITING = text("wake_at IS NOT NULL AND state = 'active'")
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -172,6 +173,35 @@ class ProcessDefinition(Base):
     xml: Mapped[str] = mapped_column(Text)
     #: Form key -> form definition, as deployed with the model.
     forms: Mapped[dict[str, Any]]
+    #: Decision key -> DMN document, as deployed with the model.
+    decisions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+
+    deployment: Mapped[Deployment] = relationship()
+
+
+class ModelDraft(Base):
+    """A model somebody is drawing, kept until it is deployed or thrown away. Retention: until then."""
+
+    __tablename__ = "model_draft"
+    __table_args__ = (Index("ix_model_draft_list", "community_id", "saved_at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    name: Mapped[str] = mapped_column(String(300))
+    xml: Mapped[str] = mapped_column(Text)
+    #: Form key -> form definition.
+    forms: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Decision key -> DMN document.
+    decisions: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: The version it was opened from; None for a model drawn from nothing.
+    based_on_id: Mapped[int | None] = mapped_column(ForeignKey("process_definition.id"))
+    #: Raised at every save; a save that saw an older one is stale.
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    saved_at: Mapped[datetime]
+    saved_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
 
 class ProcessInstance(Base):
@@ -209,8 +239,12 @@ class ProcessInstance(Base):
     roles: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Called process id -> id of the definition pinned at start.
     pins: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    #: The live state in its envelope, see engine/bpmn/serialization.py. None once ended.
+    #: The live state in its envelope, see engine/bpmn/serialization.py. None once completed.
     state_document: Mapped[bytes | None]
+    #: The live state as it was before the last answer that moved the case: what taking it back, or reopening, restores.
+    undo_document: Mapped[bytes | None] = mapped_column(deferred=True)
+    #: What belongs to `undo_document`: the step, and facts, data and rounds as they were. None when nothing can be undone.
+    undo: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: The earliest waiting timer; None when nothing waits for time.
     wake_at: Mapped[datetime | None]
     #: Incidents that hold an element of this case right now.
@@ -364,7 +398,10 @@ class Incident(Base):
     """A place where a case stands because something automatic failed. Retention: as the case."""
 
     __tablename__ = "incident"
-    __table_args__ = (Index("ix_incident_open", "instance_id", "resolved_at"),)
+    __table_args__ = (
+        Index("ix_incident_open", "instance_id", "resolved_at"),
+        Index("ix_incident_retry", "retry_at", postgresql_where=_RETRIED, sqlite_where=_RETRIED),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
@@ -375,8 +412,67 @@ class Incident(Base):
     #: What went wrong, for the owner.
     cause: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+    #: How often the engine has tried by itself, and when it tries again; None: only a person can.
+    attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    retry_at: Mapped[datetime | None]
+    #: What the failing element saw: variable -> value.
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     resolved_at: Mapped[datetime | None]
     resolved_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    #: retried, skipped, moved or gone (with its case or token).
+    resolution: Mapped[str | None] = mapped_column(String(10))
+
+
+class EventSubscription(Base):
+    """Something that waits for a message or signal from outside: a running case, or a process that one starts.
+
+    A projection of live states and latest versions. Retention: as long as it waits.
+    """
+
+    __tablename__ = "event_subscription"
+    __table_args__ = (
+        Index("ix_event_subscription_catch", "community_id", "kind", "name", "correlation"),
+        Index("ix_event_subscription_instance", "instance_id"),
+        Index("ix_event_subscription_due", "due_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    #: message, signal or timer; only starts wait for timers here.
+    kind: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str] = mapped_column(String(300))
+    #: The value that tells whose message it is; empty where any will do.
+    correlation: Mapped[str] = mapped_column(String(200), default="")
+    #: The case that waits; None where the event starts one.
+    instance_id: Mapped[int | None] = mapped_column(ForeignKey("process_instance.id"))
+    #: The version that the event starts; None where a case waits.
+    definition_id: Mapped[int | None] = mapped_column(ForeignKey("process_definition.id"))
+    #: The waiting task inside the live state, or the start event's id.
+    token: Mapped[str] = mapped_column(String(120))
+    #: When a start by timer is next due, and how often it was.
+    due_at: Mapped[datetime | None]
+    fired: Mapped[int] = mapped_column(default=0)
+
+
+class InstanceMigration(Base):
+    """A case moved to another version, with what a revert needs. Retention: as the case."""
+
+    __tablename__ = "instance_migration"
+    __table_args__ = (Index("ix_instance_migration_instance", "instance_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    instance_id: Mapped[int] = mapped_column(ForeignKey("process_instance.id"))
+    migrated_at: Mapped[datetime]
+    migrated_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    from_definition_id: Mapped[int] = mapped_column(ForeignKey("process_definition.id"))
+    to_definition_id: Mapped[int] = mapped_column(ForeignKey("process_definition.id"))
+    #: The case before: pins, facts, data, rounds, wake time, history length, and its open steps and tasks.
+    before: Mapped[dict[str, Any]]
+    document_before: Mapped[bytes | None] = mapped_column(deferred=True)
+    reverted_at: Mapped[datetime | None]
+    reverted_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
 
 class HistoryEvent(Base):
