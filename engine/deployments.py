@@ -4,27 +4,31 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import event, select
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, joinedload, object_session
 
+from engine import starts
+from engine.bpmn.decisions import Decision, read_decisions
 from engine.bpmn.lint import lint
 from engine.bpmn.parsing import Specification, compile_models
-from engine.bpmn.reading import Model, UserTaskElement, read
+from engine.bpmn.reading import Model, UserTaskElement, processes_in, read
 from engine.errors import Finding, InvalidInput, ModelRefused, NotFound
 from engine.model import Deployment, ProcessDefinition, ProcessInstance, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A model as it comes from outside, with the forms that lie beside it."""
+    """A model as it comes from outside, with the forms and decisions that lie beside it."""
 
     xml: bytes
     forms: Mapping[str, dict[str, Any]]
+    #: Decision key -> DMN document.
+    decisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +49,67 @@ class Compiled:
         return {key: name for m in self.specification.models.values() for key, name in m.roles.items()}
 
 
-def check(sources: Sequence[Source], *, deployed: Iterable[str] = ()) -> list[tuple[Model | None, list[Finding]]]:
-    """What lint says of each source; the sources may call each other and the `deployed` processes."""
-    results: list[tuple[Model | None, list[Finding]]] = []
-    models: list[tuple[Source, Model]] = []
-    for source in sources:
-        try:
-            model = read(source.xml)
-        except ModelRefused as refused:
-            results.append((None, list(refused.findings)))
-        else:
-            models.append((source, model))
-            results.append((model, []))
-    known = frozenset(deployed) | {m.process_id for _, m in models}
-    for source, model in models:
-        findings = lint(model, forms=source.forms, known_processes=known)
-        next(r for r in results if r[0] is model)[1].extend(findings)
-    return results
+#: The id of a decision in a DMN document, whatever prefix its namespace has.
+_DECISION_ID = re.compile(r"<(?:[\w.-]+:)?decision\b[^>]*?\sid=[\"']([^\"']+)[\"']")
+
+
+#: What is looked at together: where it came from, the process in it, and what lint says of that.
+_Checked = tuple[Source, Model | None, list[Finding]]
+
+
+def check(
+    sources: Sequence[Source],
+    *,
+    deployed: Iterable[str] = (),
+    groups: Iterable[str] | None = None,
+    functions: Iterable[str] | None = None,
+    names: Iterable[str] | None = None,
+) -> list[tuple[Model | None, list[Finding]]]:
+    """What lint says of each process in the sources, which may call each other and the `deployed` processes.
+
+    A source that can't be read gives one entry without a model. Keys of `groups`, names of service `functions`, and the
+    `names` that have a value before a case sets any, are checked where they are given.
+    """
+    checked = _check(sources, frozenset(deployed), groups, functions, names)
+    return [(model, findings) for _, model, findings in checked]
+
+
+def _check(
+    sources: Sequence[Source],
+    deployed: frozenset[str],
+    groups: Iterable[str] | None,
+    functions: Iterable[str] | None,
+    names: Iterable[str] | None = None,
+) -> list[_Checked]:
+    found = [checked for source in sources for checked in _read_all(source)]
+    known = deployed | {model.process_id for _, model, _ in found if model is not None}
+    for source, model, findings in found:
+        if model is not None:
+            findings += lint(
+                model, forms=source.forms, known_processes=known, decisions=_decisions(source.decisions),
+                known_groups=None if groups is None else frozenset(groups),
+                known_functions=None if functions is None else frozenset(functions),
+                known_names=None if names is None else frozenset(names),
+            )  # fmt: skip
+    return found
+
+
+def _read_all(source: Source) -> list[_Checked]:
+    """Every process of a file: pools that send each other messages may stand in one."""
+    try:
+        names = {name: d.names_read for name, d in _decisions(source.decisions).items()}
+        models = [read(source.xml, key, decision_names=names) for key in processes_in(source.xml)]
+    except ModelRefused as refused:
+        return [(source, None, list(refused.findings))]
+    return [(source, model, []) for model in models]
+
+
+def _decisions(documents: Mapping[str, str]) -> dict[str, Decision]:
+    """Decision id -> decision. Raises ModelRefused."""
+    found: dict[str, Decision] = {}
+    for document in documents.values():
+        found.update(read_decisions(document.encode()))
+    return found
 
 
 def deploy(
@@ -72,20 +120,18 @@ def deploy(
     now: datetime,
     actor_id: int | None,
     note: str = "",
+    functions: Iterable[str] | None = None,
 ) -> list[ProcessDefinition]:
     """Deploy models as new versions; one whose content is unchanged keeps its version. Raises ModelRefused."""
     deployed = _latest(session, community_id)
-    findings: list[Finding] = []
-    models: list[tuple[Source, Model]] = []
-    for source, (model, found) in zip(sources, check(sources, deployed=deployed), strict=True):
-        findings += [f for f in found if f.severity == "error"]
-        if model is not None:
-            models.append((source, model))
+    checked = _check(sources, frozenset(deployed), None, functions)
+    findings = [f for _, _, found in checked for f in found if f.severity == "error"]
     if findings:
         raise ModelRefused(findings)
-    new = {m.process_id: m for _, m in models}
-    for _, model in models:
-        compile_models(model, _called(model, {**{k: read(d.xml) for k, d in deployed.items()}, **new}))
+    models = [(source, model) for source, model, _ in checked if model is not None]
+    available = {key: model_of(d.xml, key) for key, d in deployed.items()} | {m.process_id: m for _, m in models}
+    for source, model in models:
+        compile_models(model, _called(model, available), _decisions(source.decisions))
     deployment = Deployment(community_id=community_id, deployed_at=now, deployed_by_id=actor_id, note=note)
     session.add(deployment)
     session.flush()  # the definitions below need its id
@@ -96,19 +142,36 @@ def _store(
     session: Session, deployment: Deployment, deployed: Mapping[str, ProcessDefinition], source: Source, model: Model
 ) -> ProcessDefinition:
     xml = source.xml.decode()
-    forms = {key: form for key, form in source.forms.items() if re.search(rf"\b{re.escape(key)}\b", xml)}
-    content = json.dumps([xml, forms], sort_keys=True, ensure_ascii=False)
-    checksum = hashlib.sha256(content.encode()).hexdigest()
+    forms = {key: form for key, form in source.forms.items() if _mentions(xml, key)}
+    decisions = {
+        key: document
+        for key, document in source.decisions.items()
+        if any(_mentions(xml, name) for name in (key, *_DECISION_ID.findall(document)))
+    }
+    checksum = _checksum(xml, forms, decisions)
     before = deployed.get(model.process_id)
     if before is not None and before.checksum == checksum:
         return before
     definition = ProcessDefinition(
         community_id=deployment.community_id, deployment_id=deployment.id, key=model.process_id,
         version=before.version + 1 if before else 1, name=model.name, checksum=checksum, xml=xml, forms=forms,
+        decisions=decisions,
     )  # fmt: skip
     session.add(definition)
     session.flush()  # callers show id and version
+    starts.subscribe(session, definition, model, now=deployment.deployed_at)
     return definition
+
+
+def _mentions(xml: str, key: str) -> bool:
+    return re.search(rf"\b{re.escape(key)}\b", xml) is not None
+
+
+def _checksum(xml: str, forms: Mapping[str, Any], decisions: Mapping[str, str]) -> str:
+    # Without decisions the content is as it was before there were any, so that nothing seems changed.
+    parts = [xml, forms, decisions] if decisions else [xml, forms]
+    content = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _latest(session: Session, community_id: int) -> dict[str, ProcessDefinition]:
@@ -153,7 +216,7 @@ def _called(model: Model, available: Mapping[str, Model]) -> list[Model]:
 def pin(session: Session, definition: ProcessDefinition) -> dict[str, Any]:
     """The versions a new case runs on: its own and those of everything it calls, for as long as it lives."""
     deployed = _latest(session, definition.community_id)
-    called = _called(read(definition.xml), {k: read(d.xml) for k, d in deployed.items()})
+    called = _called(model_of(definition.xml, definition.key), {k: model_of(d.xml, k) for k, d in deployed.items()})
     pinned = [definition, *(deployed[m.process_id] for m in called)]
     return {d.key: {"id": d.id, "checksum": d.checksum} for d in pinned}
 
@@ -181,10 +244,12 @@ class _CompiledDefinitions:
         return self._held.get(key)
 
     def put(self, key: tuple[str, tuple[str, ...]], rows: Sequence[ProcessDefinition], main: str) -> Compiled:
-        models = {row.checksum: read(row.xml) for row in rows}
+        decisions = _decisions({f"{row.id}/{key}": d for row in rows for key, d in row.decisions.items()})
+        names = {name: decision.names_read for name, decision in decisions.items()}
+        models = {row.checksum: read(row.xml, row.key, decision_names=names) for row in rows}
         called = [model for checksum, model in models.items() if checksum != main]
         forms = {form_key: form for row in rows for form_key, form in row.forms.items()}
-        compiled_now = Compiled(specification=compile_models(models[main], called), forms=forms)
+        compiled_now = Compiled(specification=compile_models(models[main], called, decisions), forms=forms)
         while len(self._held) >= self._size:
             self._held.pop(next(iter(self._held)), None)
         self._held[key] = compiled_now
@@ -195,11 +260,66 @@ _compiled = _CompiledDefinitions(200)
 
 
 @lru_cache(maxsize=500)
-def model_of(xml: str) -> Model:
-    """The model in `xml`, read once."""
-    return read(xml)
+def model_of(xml: str, key: str | None = None) -> Model:
+    """The process `key` in `xml`, read once; without a key the file's only process."""
+    return read(xml, key)
 
 
 def element(session: Session, instance: ProcessInstance, step: Step) -> UserTaskElement:
     """What the model says about the step's element."""
     return compiled(session, instance).specification.model_at(step.call_path).user_tasks[step.element_id]
+
+
+def versions(session: Session, community_id: int, key: str) -> list[ProcessDefinition]:
+    """Every version of a process with its deployment, the newest first. Raises NotFound."""
+    query = (
+        select(ProcessDefinition)
+        .where(ProcessDefinition.community_id == community_id, ProcessDefinition.key == key)
+        .options(joinedload(ProcessDefinition.deployment))
+        .order_by(ProcessDefinition.version.desc())
+    )
+    if found := session.scalars(query).all():
+        return list(found)
+    raise NotFound(f"There is no process {key!r}.", key=key)
+
+
+def find_version(session: Session, community_id: int, key: str, version: int | None = None) -> ProcessDefinition:
+    """One version of a process, the newest when none is named. Raises NotFound."""
+    if version is None:
+        return latest(session, community_id, key)
+    query = select(ProcessDefinition).where(
+        ProcessDefinition.community_id == community_id,
+        ProcessDefinition.key == key,
+        ProcessDefinition.version == version,
+    )
+    if (found := session.scalar(query)) is None:
+        raise NotFound(f"There is no version {version} of {key!r}.", key=key)
+    return found
+
+
+# --- immutability -----------------------------------------------------------------------------------------------------
+
+
+class Immutable(RuntimeError):
+    """A deployed version never changes: running cases are pinned to it. This is a fault of the code that tried."""
+
+
+@event.listens_for(ProcessDefinition, "before_update")
+@event.listens_for(Deployment, "before_update")
+def _refuse_update(_mapper: Mapper[Any], _connection: object, target: ProcessDefinition | Deployment) -> None:
+    session = object_session(target)
+    if session is not None and session.is_modified(target, include_collections=False):
+        raise Immutable
+
+
+@event.listens_for(ProcessDefinition, "before_delete")
+@event.listens_for(Deployment, "before_delete")
+def _refuse_delete(_mapper: Mapper[Any], _connection: object, _target: object) -> None:
+    raise Immutable
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_statement(state: ORMExecuteState) -> None:
+    changes = state.is_update or state.is_delete
+    if changes and any(mapper.class_ in (ProcessDefinition, Deployment) for mapper in state.all_mappers):
+        raise Immutable

@@ -4,7 +4,7 @@ A docstring is the default message. Pages, the API and the commands turn these i
 anything that is not an `EngineError` is a fault of ours and goes to the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -91,8 +91,12 @@ class ModelRefused(EngineError):
 class ElementFailed(EngineError):
     """An automatic element could not run."""
 
-    def __init__(self, *, call_path: str, element_id: str, cause: str) -> None:
+    def __init__(
+        self, *, call_path: str, element_id: str, cause: str, data: Mapping[str, object] | None = None
+    ) -> None:
         self.call_path = call_path
         self.element_id = element_id
         self.cause = cause
+        #: The variables that the element saw.
+        self.seen = dict(data or {})
         super().__init__(f"Element {element_id} could not run: {cause}")

@@ -1,7 +1,7 @@
 """The functions an expression may call. Each gets the calendar first, then what the expression gives it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 
 from engine.bpmn.expression_values import (
@@ -56,6 +56,15 @@ def _working_days_between(calendar: Calendar, a: object, b: object) -> int:
     if abs((last - first).days) > MAX_SPAN_DAYS:
         raise Refused(f"Expected at most {MAX_SPAN_DAYS} days from {first} to {last}")
     return calendar.working_days_between(first, last)
+
+
+#: The functions that look at one day after the other.
+_COUNTING = frozenset({"working_days_before", "working_days_after", "working_days_between"})
+
+
+def days_counted(name: str, values: Iterable[object]) -> int:
+    """About how many days the function looked at, told from what it was given and what it answered."""
+    return max((abs(as_int(value)) for value in values if type(value) is int), default=0) if name in _COUNTING else 0
 
 
 def _days_before(_: Calendar, d: object, n: object) -> date:

@@ -8,12 +8,16 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
 #: The most characters of a text, items of a list or keys of a dictionary.
 MAX_LENGTH = 10_000
+#: The most characters of all texts and keys in a value together.
+MAX_CHARACTERS = 1_000_000
+#: The most levels of lists and dictionaries in each other, in a result.
+MAX_NESTING = 100
 #: The greatest whole number, and with a minus sign the least.
 MAX_INT = 10**15
 
@@ -62,18 +66,45 @@ def checked(value: object) -> object:
 
 def checked_throughout(value: object) -> object:
     """The value itself, if all it contains is allowed too: at most `MAX_LENGTH` values, keys are texts."""
-    waiting, seen = [value], 0
+    waiting, seen, characters = [(value, 1)], 0, 0
     while waiting:
-        item = checked(waiting.pop())
+        item, depth = waiting.pop()
+        inner = _contents(checked(item))
+        waiting.extend((part, depth + 1) for part in inner)
         seen += 1
-        if seen > MAX_LENGTH:
+        characters += _characters(item)
+        if depth > MAX_NESTING:
+            raise Refused(f"The result is nested more than {MAX_NESTING} levels deep")
+        # With those that wait: lists in lists would otherwise fill the memory before they are counted.
+        if seen + len(waiting) > MAX_LENGTH:
             raise Refused(f"The result has more than {MAX_LENGTH} values")
-        if isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            if any(type(key) is not str for key in item):
-                raise Refused("Expected the keys of a dictionary to be texts")
-            waiting.extend(item.values())
+        if characters > MAX_CHARACTERS:
+            raise Refused(f"The result has more than {MAX_CHARACTERS} characters")
+    return value
+
+
+def _contents(item: object) -> Iterable[object]:
+    if isinstance(item, dict):
+        if any(type(key) is not str for key in item):
+            raise Refused("Expected the keys of a dictionary to be texts")
+        return item.values()
+    return item if isinstance(item, list) else ()
+
+
+def _characters(item: object) -> int:
+    if isinstance(item, dict):
+        return sum(map(len, item))
+    return len(item) if isinstance(item, str) else 0
+
+
+def json_native(value: object) -> object:
+    """The value with its dates as texts; of what `checked_throughout` allows."""
+    if type(value) is date:
+        return value.isoformat()
+    if isinstance(value, list):
+        return [json_native(item) for item in value]
+    if isinstance(value, dict):
+        return {key: json_native(item) for key, item in value.items()}
     return value
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from engine.bpmn.expression_functions import FUNCTIONS
+from engine.bpmn.expression_functions import FUNCTIONS, days_counted
 from engine.bpmn.expression_parsing import Expression, ExpressionError, MissingKey, UndefinedName, parse
 from engine.bpmn.expression_values import (
     BINARY,
@@ -28,50 +28,64 @@ from engine.calendar import Calendar, CalendarError
 
 __all__ = ["Expression", "ExpressionError", "MissingKey", "UndefinedName", "evaluate", "parse"]
 
-#: One per node evaluated, and one per item of a list that a function or `in` goes through.
+#: One per node evaluated, one per item of a list that a function or `in` goes through, one per ten days counted.
 MAX_STEPS = 10_000
 
 
-def evaluate(expr: Expression, scope: Mapping[str, object], calendar: Calendar) -> object:
+class Steps:
+    """What may still be spent. One expression has its own; a script or a decision shares one over all of its own."""
+
+    def __init__(self, limit: int, whose: str) -> None:
+        self.limit = limit
+        self.left = limit
+        self.whose = whose
+
+    def spend(self, steps: int) -> None:
+        """Take so many. Raises Refused when there are not enough left."""
+        self.left -= steps
+        if self.left < 0:
+            raise Refused(f"The {self.whose} needs more than {self.limit} steps")
+
+
+def evaluate(
+    expr: Expression, scope: Mapping[str, object], calendar: Calendar, *, steps: Steps | None = None
+) -> object:
     """The value of `expr`, JSON-native or a date, with the names of `scope`.
 
     Raises ExpressionError where it has none: UndefinedName for a name without value, MissingKey for a key or
     position that is not there.
     """
+    steps = steps or Steps(MAX_STEPS, "expression")
+    line = expr.tree.lineno
     try:
-        value = _Evaluation(expr.source, scope, calendar).value_of(expr.tree)
+        value = _Evaluation(expr.source, scope, calendar, steps).value_of(expr.tree)
         return checked_throughout(value)
     except Refused as refused:
-        raise ExpressionError(str(refused), expr.tree.col_offset, expr.source) from None
+        raise ExpressionError(str(refused), expr.tree.col_offset, expr.source, line) from None
     except RecursionError:
-        raise ExpressionError("The values are nested too deeply", 1, expr.source) from None
+        raise ExpressionError("The values are nested too deeply", expr.tree.col_offset, expr.source, line) from None
 
 
 class _Evaluation:
     """One walk through a parsed expression."""
 
-    def __init__(self, source: str, scope: Mapping[str, object], calendar: Calendar) -> None:
+    def __init__(self, source: str, scope: Mapping[str, object], calendar: Calendar, steps: Steps) -> None:
         self.source = source
         self.scope = scope
         self.calendar = calendar
-        self.steps_left = MAX_STEPS
+        self.steps = steps
 
     def value_of(self, node: ast.expr) -> object:
-        """The value of this part. Raises ExpressionError at its column."""
+        """The value of this part. Raises ExpressionError at its place."""
         try:
-            self._spend(1)
+            self.steps.spend(1)
             return checked(_HANDLERS[type(node)](self, node))
         except Missing as missing:
-            raise MissingKey(str(missing), node.col_offset, self.source) from None
+            raise MissingKey(str(missing), node.col_offset, self.source, node.lineno) from None
         except Refused as refused:
-            raise ExpressionError(str(refused), node.col_offset, self.source) from None
+            raise ExpressionError(str(refused), node.col_offset, self.source, node.lineno) from None
         except CalendarError as error:
-            raise ExpressionError(error.message, node.col_offset, self.source) from None
-
-    def _spend(self, steps: int) -> None:
-        self.steps_left -= steps
-        if self.steps_left < 0:
-            raise Refused(f"The expression needs more than {MAX_STEPS} steps")
+            raise ExpressionError(error.message, node.col_offset, self.source, node.lineno) from None
 
     def constant(self, node: ast.Constant) -> object:
         return node.value
@@ -80,7 +94,7 @@ class _Evaluation:
         try:
             return self.scope[node.id]
         except KeyError:
-            raise UndefinedName(node.id, node.col_offset, self.source) from None
+            raise UndefinedName(node.id, node.col_offset, self.source, node.lineno) from None
 
     def list(self, node: ast.List) -> object:
         return [self.value_of(element) for element in node.elts]
@@ -135,8 +149,11 @@ class _Evaluation:
             return self._first_given(node.args)
         arguments = [self.value_of(argument) for argument in node.args]
         named = {keyword.arg: self.value_of(keyword.value) for keyword in node.keywords if keyword.arg}
-        self._spend_on([*arguments, *named.values()])
-        return FUNCTIONS[name](self.calendar, *arguments, **named)
+        given = [*arguments, *named.values()]
+        self._spend_on(given)
+        value = FUNCTIONS[name](self.calendar, *arguments, **named)
+        self.steps.spend(days_counted(name, [*given, value]) // 10)
+        return value
 
     def _first_given(self, arguments: Iterable[ast.expr]) -> object:
         """The first argument that has a value; those after it are not looked at."""
@@ -148,7 +165,7 @@ class _Evaluation:
         return None
 
     def _spend_on(self, arguments: Iterable[object]) -> None:
-        self._spend(sum(len(argument) for argument in arguments if isinstance(argument, list)))
+        self.steps.spend(sum(len(argument) for argument in arguments if isinstance(argument, list)))
 
 
 #: How each kind of `ALLOWED_SYNTAX` gets its value.

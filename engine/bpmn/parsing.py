@@ -1,81 +1,24 @@
-"""From models to the specification that SpiffWorkflow runs.
+"""From models to the specifications that SpiffWorkflow's workflows run: one per process and per sub-process inside it.
 
-A user task with a multi-instance marker stays one waiting element: the people behind it are rows, not engine children.
-Timers read the clock they are given, never the machine's.
+Built in a loop, not by recursion, so that neither long nor deeply nested models need a deep stack.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lxml import etree
-from SpiffWorkflow.bpmn.parser import BpmnParser, ValidationException
-from SpiffWorkflow.bpmn.parser.event_parsers import (
-    BoundaryEventParser,
-    IntermediateCatchEventParser,
-)
-from SpiffWorkflow.bpmn.parser.TaskParser import TaskParser
-from SpiffWorkflow.bpmn.parser.util import full_tag
-from SpiffWorkflow.bpmn.specs.defaults import BoundaryEvent, IntermediateCatchEvent, UserTask
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
-from SpiffWorkflow.bpmn.util import PendingBpmnEvent
 
-from engine.bpmn.reading import Model, is_own_due_date
+from engine.bpmn import elements, markers
+from engine.bpmn.decisions import Decision
+from engine.bpmn.elements import Element, Flow, Mappings
+from engine.bpmn.event_definitions import EventDefinition, Vocabulary, definition_of, vocabulary
+from engine.bpmn.reading import CAMUNDA, NS, Model, properties_of, tag
+from engine.bpmn.tokens import ScopeSpec
 from engine.errors import Finding, ModelRefused
 
-
-class Timer(TimerEventDefinition):  # type: ignore[misc]
-    """A timer that is due when its moment is reached: `due <= now`, by the clock of the execution."""
-
-    def has_fired(self, my_task: Any) -> bool:
-        """Whether the timer has gone off; an unknown date waits."""
-        value = my_task._get_internal_data("event_value")
-        engine = my_task.workflow.script_engine
-        if value is None:
-            value = engine.timer_value(my_task, self.expression)
-            my_task._set_internal_data(event_value=value)
-        if value is not None and datetime.fromisoformat(value) <= engine.now:
-            my_task._set_internal_data(event_fired=True)
-        return bool(my_task._get_internal_data("event_fired", False))
-
-    def details(self, my_task: Any) -> PendingBpmnEvent:
-        """What waits, for SpiffWorkflow's own listing."""
-        return PendingBpmnEvent(self.name, "Timer", my_task._get_internal_data("event_value"))
-
-    @property
-    def is_own_due_date(self) -> bool:
-        """Does it wait for the due date of the task it sits on?"""
-        return is_own_due_date(self.expression)
-
-
-class _TimerParser:
-    def parse_timer_event(self, event: etree._Element) -> Timer:
-        for child in event:
-            if etree.QName(child).localname == "timeDate":
-                return Timer(self.node.get("id"), (child.text or "").strip())  # type: ignore[attr-defined]
-        raise ValidationException("Only timeDate timers run", node=event, file_name="")
-
-
-class _CatchParser(_TimerParser, IntermediateCatchEventParser):  # type: ignore[misc]
-    pass
-
-
-class _BoundaryParser(_TimerParser, BoundaryEventParser):  # type: ignore[misc]
-    pass
-
-
-class _PeopleParser(TaskParser):  # type: ignore[misc]
-    def _add_multiinstance_task(self, loop_characteristics: etree._Element) -> None:
-        """Leave the task as it is: its rows are opened by engine/steps.py."""
-
-
-class _Parser(BpmnParser):  # type: ignore[misc]
-    OVERRIDE_PARSER_CLASSES = {  # noqa: RUF012 - SpiffWorkflow reads this attribute
-        full_tag("userTask"): (_PeopleParser, UserTask),
-        full_tag("intermediateCatchEvent"): (_CatchParser, IntermediateCatchEvent),
-        full_tag("boundaryEvent"): (_BoundaryParser, BoundaryEvent),
-    }
+_SCOPES = ("subProcess", "transaction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,42 +26,303 @@ class Specification:
     """A process with everything it calls, ready to run; immutable and shared between executions."""
 
     process_id: str
-    spec: Any
-    subprocesses: Mapping[str, Any]
+    spec: ScopeSpec
+    subprocesses: Mapping[str, ScopeSpec]
     models: Mapping[str, Model]
+    #: Decision id -> decision, of all the models.
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
-    def model_of(self, process_id: str) -> Model:
-        """The model that holds this process or embedded sub-process."""
-        if process_id in self.models:
-            return self.models[process_id]
-        # An embedded sub-process is named by its element and belongs to the file that holds it.
-        for model in self.models.values():
-            if model.root.find(f".//*[@id='{process_id}']") is not None:
-                return model
-        raise KeyError(process_id)
+    @cached_property
+    def listens(self) -> bool:
+        """Does any element wait for messages or signals?"""
+        catching = (elements.CatchEvent, elements.ReceiveTask, elements.EventSubProcess)
+        found = (spec.definition.kind for spec in self._elements() if isinstance(spec, catching))
+        return any(kind in ("message", "signal") for kind in found)
+
+    @cached_property
+    def topics(self) -> frozenset[str]:
+        """The registered functions that elements ask for."""
+        found = (spec.topic for spec in self._elements() if isinstance(spec, elements.ServiceTask))
+        return frozenset(topic for topic in found if topic)
+
+    @cached_property
+    def has_conditions(self) -> bool:
+        """Does any event wait for a condition?"""
+        definitions = (getattr(spec, "definition", None) for spec in self._elements())
+        return any(definition is not None and definition.kind == "conditional" for definition in definitions)
+
+    def _elements(self) -> Iterator[Any]:
+        return (spec for scope in self.subprocesses.values() for spec in scope.task_specs.values())
 
     def model_at(self, call_path: str) -> Model:
         """The model that runs below `call_path`: call activities lead into the models they call."""
         model = self.models[self.process_id]
-        for element_id in filter(None, call_path.split("/")):
-            if (call := model.calls.get(element_id)) is not None:
+        for segment in filter(None, call_path.split("/")):
+            if (call := model.calls.get(segment.partition("[")[0])) is not None:
                 model = self.models[call.called]
         return model
 
 
-def compile_models(main: Model, called: Iterable[Model] = ()) -> Specification:
+def compile_models(
+    main: Model, called: Iterable[Model] = (), decisions: Mapping[str, Decision] | None = None
+) -> Specification:
     """The specification of `main`; `called` are the models it calls, directly or not. Raises ModelRefused."""
     models = {m.process_id: m for m in (main, *called)}
-    parser = _Parser()
-    try:
-        for model in models.values():
-            parser.add_bpmn_xml(etree.ElementTree(model.root))
-        spec = parser.get_spec(main.process_id)
-        subprocesses = parser.get_subprocess_specs(main.process_id)
-    except ValidationException as error:
-        finding = Finding(
-            rule="runs", severity="error", element=getattr(error, "id", None), name=getattr(error, "name", None),
-            line=getattr(error, "line_number", None), message=str(error), remedy="Change or remove the element.",
+    built: dict[str, ScopeSpec] = {}
+    for model in models.values():
+        built.update(_Build(model).scopes())
+    return Specification(
+        process_id=main.process_id, spec=built[main.process_id], subprocesses=built, models=models,
+        decisions=decisions or {},
+    )  # fmt: skip
+
+
+class _Build:
+    """Turns one model into specifications."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.declared: Vocabulary = vocabulary(model.root)
+
+    def scopes(self) -> dict[str, ScopeSpec]:
+        """The process and every sub-process in it, by their names as specifications."""
+        built: dict[str, ScopeSpec] = {}
+        waiting: list[tuple[etree._Element, str | None]] = [(self.model.process, None)]
+        while waiting:
+            element, identity = waiting.pop()
+            name = self._name(identity)
+            scope = built[name] = ScopeSpec(name, self.model, identity)
+            waiting += [(inner, inner.get("id", "")) for inner in element.findall("*") if _local(inner) in _SCOPES]
+            try:
+                self._fill(scope, element)
+            except (KeyError, ValueError, TypeError) as error:
+                raise _unreadable(element, error) from error
+        return built
+
+    def _name(self, identity: str | None) -> str:
+        return self.model.process_id if identity is None else f"{self.model.process_id}/{identity}"
+
+    def _fill(self, scope: ScopeSpec, element: etree._Element) -> None:
+        nodes = [child for child in element if _local(child) in _BUILDERS]
+        links = {
+            self._definition(n, throws=False).name: n.get("id", "")
+            for n in nodes if _local(n) == "intermediateCatchEvent" and self._definition(n, throws=False).kind == "link"
+        }  # fmt: skip
+        for node in nodes:
+            _BUILDERS[_local(node)](self, scope, node, links)
+        self._connect(scope, element)
+        for node in nodes:
+            self._decorate(scope, node)
+        scope.starts.extend(self._starts(scope, nodes))
+        scope.listeners.extend(n.get("id", "") for n in nodes if n.get("triggeredByEvent") == "true")
+
+    def _connect(self, scope: ScopeSpec, element: etree._Element) -> None:
+        defaults = {child.get("default") for child in element if isinstance(child.tag, str) and child.get("default")}
+        for flow in element.findall(tag("sequenceFlow")):
+            identity = flow.get("id", "")
+            source, target = flow.get("sourceRef", ""), flow.get("targetRef", "")
+            condition = (flow.findtext(tag("conditionExpression")) or "").strip() or None
+            drawn = Flow(id=identity, target=target, condition=condition, default=identity in defaults)
+            scope.task_specs[source].flows.append(drawn)
+            scope.task_specs[target].incoming.append(identity)
+
+    def _decorate(self, scope: ScopeSpec, node: etree._Element) -> None:
+        spec = scope.task_specs[node.get("id", "")]
+        if isinstance(spec, elements.BoundaryEvent):
+            scope.task_specs[node.get("attachedToRef", "")].boundary.append(spec.name)
+        elif isinstance(spec, elements.Activity):
+            spec.marker = _marker(node, people=isinstance(spec, elements.UserTask))
+
+    def _starts(self, scope: ScopeSpec, nodes: list[etree._Element]) -> Iterator[str]:
+        drawn = [n for n in nodes if _local(n) == "startEvent"]
+        if not drawn:
+            # Without a start event everything that nothing leads to begins at once.
+            yield from (
+                spec.name for n in nodes
+                if not (spec := scope.task_specs[n.get("id", "")]).incoming and n.get("triggeredByEvent") != "true"
+                and not isinstance(spec, elements.BoundaryEvent) and not _is_link_target(spec)
+            )  # fmt: skip
+        for node in drawn:
+            if scope.element_id is not None or self._definition(node, throws=False).kind == "none":
+                yield node.get("id", "")
+
+    def _definition(self, node: etree._Element, *, throws: bool) -> EventDefinition:
+        correlation = properties_of(node).get("correlationKey", "")
+        return definition_of(node, self.declared, throws=throws, correlation=correlation)
+
+    # --- one method per kind of element -------------------------------------------------------------------------------
+
+    def start(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.StartEvent(scope, _id(node), _mappings(node))
+
+    def catch(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.CatchEvent(scope, _id(node), _mappings(node), self._definition(node, throws=False))
+
+    def throw(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        definition = self._definition(node, throws=True)
+        if definition.kind == "link":
+            elements.LinkThrow(scope, _id(node), _mappings(node), links[definition.name])
+        else:
+            elements.ThrowEvent(scope, _id(node), _mappings(node), definition)
+
+    def boundary(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        interrupting = node.get("cancelActivity", "true") == "true"
+        elements.BoundaryEvent(scope, _id(node), _mappings(node), self._definition(node, throws=False), interrupting)
+
+    def exclusive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.ExclusiveGateway(scope, _id(node), _mappings(node))
+
+    def parallel(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.ParallelGateway(scope, _id(node), _mappings(node))
+
+    def inclusive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.InclusiveGateway(scope, _id(node), _mappings(node))
+
+    def event_based(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.EventBasedGateway(scope, _id(node), _mappings(node))
+
+    def user_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.UserTask(scope, _id(node), _mappings(node))
+
+    def no_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.Activity(scope, _id(node), _mappings(node))
+
+    def script_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.ScriptTask(scope, _id(node), _mappings(node), node.findtext(tag("script")) or "")
+
+    def service_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.ServiceTask(
+            scope, _id(node), _mappings(node), _camunda(node, "topic"), _camunda(node, "expression"),
+            _camunda(node, "resultVariable"),
         )  # fmt: skip
-        raise ModelRefused([finding]) from error
-    return Specification(process_id=main.process_id, spec=spec, subprocesses=subprocesses, models=models)
+
+    def business_rule(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        single = _camunda(node, "mapDecisionResult") == "singleEntry"
+        elements.BusinessRuleTask(
+            scope, _id(node), _mappings(node), _camunda(node, "decisionRef"), _camunda(node, "resultVariable"), single
+        )
+
+    def send(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.SendTask(scope, _id(node), _mappings(node), self._definition(node, throws=True))
+
+    def receive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        elements.ReceiveTask(scope, _id(node), _mappings(node), self._definition(node, throws=False))
+
+    def sub_process(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        inner = self._name(_id(node))
+        if node.get("triggeredByEvent") != "true":
+            elements.SubProcess(scope, _id(node), _mappings(node), inner)
+            return
+        start = node.find(tag("startEvent"))
+        assert start is not None, "lint demands a start event"
+        interrupting = start.get("isInterrupting", "true") == "true"
+        definition = self._definition(start, throws=False)
+        elements.EventSubProcess(scope, _id(node), inner, definition, interrupting)
+
+    def call(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
+        returned = {
+            out.get("target", ""): out.get("sourceExpression") or out.get("source") or ""
+            for out in node.findall("bpmn:extensionElements/camunda:out", NS) if out.get("target")
+        }  # fmt: skip
+        called = self.model.calls[_id(node)].called
+        elements.CallActivity(scope, _id(node), _mappings(node), called, returned or None)
+
+
+_BUILDERS: Mapping[str, Any] = {
+    "startEvent": _Build.start,
+    "endEvent": _Build.throw,
+    "intermediateThrowEvent": _Build.throw,
+    "intermediateCatchEvent": _Build.catch,
+    "boundaryEvent": _Build.boundary,
+    "exclusiveGateway": _Build.exclusive,
+    "parallelGateway": _Build.parallel,
+    "inclusiveGateway": _Build.inclusive,
+    "eventBasedGateway": _Build.event_based,
+    "userTask": _Build.user_task,
+    "manualTask": _Build.user_task,
+    "task": _Build.no_task,
+    "scriptTask": _Build.script_task,
+    "serviceTask": _Build.service_task,
+    "businessRuleTask": _Build.business_rule,
+    "sendTask": _Build.send,
+    "receiveTask": _Build.receive,
+    "subProcess": _Build.sub_process,
+    "transaction": _Build.sub_process,
+    "callActivity": _Build.call,
+}
+
+
+def _local(element: etree._Element) -> str:
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def _id(node: etree._Element) -> str:
+    return node.get("id", "")
+
+
+def _camunda(node: etree._Element, name: str) -> str:
+    return node.get(f"{{{CAMUNDA}}}{name}", "").strip()
+
+
+def _is_link_target(spec: Element) -> bool:
+    return isinstance(spec, elements.CatchEvent) and spec.definition.kind == "link"
+
+
+def _mappings(node: etree._Element) -> Mappings:
+    """Camunda's input and output parameters, and scripts that its execution listeners hold."""
+    extension = node.find("bpmn:extensionElements", NS)
+    if extension is None:
+        return Mappings()
+    mapping = "camunda:inputOutput/camunda:"
+    return Mappings(
+        inputs={p.get("name", ""): p.text or "" for p in extension.findall(mapping + "inputParameter", NS)},
+        outputs={p.get("name", ""): p.text or "" for p in extension.findall(mapping + "outputParameter", NS)},
+        before=_scripts(extension, "start"),
+        after=_scripts(extension, "end"),
+    )
+
+
+def _scripts(extension: etree._Element, event: str) -> tuple[str, ...]:
+    listeners = extension.findall("camunda:executionListener", NS)
+    return tuple(
+        script.text or ""
+        for listener in listeners
+        if listener.get("event") == event and (script := listener.find("camunda:script", NS)) is not None
+    )
+
+
+def _marker(node: etree._Element, *, people: bool) -> elements.Marker | None:
+    loop = node.find(tag("standardLoopCharacteristics"))
+    if loop is not None:
+        maximum = loop.get("loopMaximum")
+        return markers.StandardLoop(
+            condition=(loop.findtext(tag("loopCondition")) or "").strip() or None,
+            maximum=int(maximum) if maximum else None,
+            test_before=loop.get("testBefore") == "true",
+        )
+    several = node.find(tag("multiInstanceLoopCharacteristics"))
+    if several is None or people:
+        return None  # people asked at once are rows, not tokens
+    return _multi_instance(several)
+
+
+def _multi_instance(several: etree._Element) -> markers.MultiInstance:
+    output = several.find(tag("outputDataItem"))
+    item = several.find(tag("inputDataItem"))
+    return markers.MultiInstance(
+        sequential=several.get("isSequential") == "true",
+        collection=_camunda(several, "collection") or (several.findtext(tag("loopDataInputRef")) or "").strip() or None,
+        cardinality=(several.findtext(tag("loopCardinality")) or "").strip() or None,
+        item=_camunda(several, "elementVariable") or (item.get("name") or item.get("id") if item is not None else None),
+        result=(several.findtext(tag("loopDataOutputRef")) or "").strip() or None,
+        result_item=(output.get("name") or output.get("id")) if output is not None else None,
+        completion_condition=(several.findtext(tag("completionCondition")) or "").strip() or None,
+    )
+
+
+def _unreadable(element: etree._Element, error: Exception) -> ModelRefused:
+    finding = Finding(
+        rule="runs", severity="error", element=element.get("id"), name=element.get("name"), line=element.sourceline,  # type: ignore[arg-type]
+        message=f"The interpreter can't read what stands inside: {error}", remedy="Change or remove the element.",
+    )  # fmt: skip
+    return ModelRefused([finding])

@@ -1,28 +1,48 @@
-"""What a model says, read straight from its XML: people, forms, dates, calls. No SpiffWorkflow here.
+"""What a model says, read straight from its XML: people, forms, dates, calls, events. No SpiffWorkflow here.
 
-The XML is parsed without entities, DOCTYPE or network; attributes are BPMN's own and the `camunda:` namespace's, so
-that the common desktop modelers edit them.
+Attributes are BPMN's own and the `camunda:` namespace's, so that the common desktop modelers edit them.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from itertools import islice
 
 from lxml import etree
 
-from engine.bpmn.expressions import ExpressionError, parse
-from engine.errors import Finding, ModelRefused
+from engine.bpmn.documents import (
+    BPMN,
+    CAMUNDA,
+    MAX_BYTES,
+    NS,
+    line_of,
+    local_id,
+    local_name,
+    parse_plain_xml,
+    properties_of,
+    refusal,
+    shown,
+    tag,
+)
+from engine.bpmn.event_definitions import EventDefinition, is_own_due_date, vocabulary
+from engine.bpmn.expression_places import EVENTS, ExpressionPlace, event_definition, expressions_of, names_read
 
-BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
-CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
-NS = {"bpmn": BPMN, "camunda": CAMUNDA}
-#: Larger models are refused before they are parsed.
-MAX_BYTES = 5_000_000
+__all__ = [
+    "BPMN", "CAMUNDA", "MAX_BYTES", "NS", "Call", "ExpressionPlace", "Model", "MultiInstance", "ServiceTaskElement",
+    "StartEventElement", "UserTaskElement", "expressions_of", "is_literal", "line_of", "parse_plain_xml", "parse_xml",
+    "processes_in", "properties_of", "read", "tag",
+]  # fmt: skip
+
+#: XML elements in a process. Whoever draws has less than a hundredth of it.
+MAX_ELEMENTS = 60_000
+#: Of a user task that states none.
+DEFAULT_PRIORITY = 50
+_WHOLE_NUMBER = re.compile("[0-9]{1,6}")
 
 
-def tag(name: str) -> str:
-    """The qualified BPMN tag, such as `{…}userTask`."""
-    return f"{{{BPMN}}}{name}"
+def _whole(text: str) -> int | None:
+    """The whole number that the text is, as far as a model may need one."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +57,7 @@ class MultiInstance:
 
 @dataclass(frozen=True, kw_only=True)
 class UserTaskElement:
-    """A user task as its model describes it; texts that are expressions are still unevaluated."""
+    """A user or manual task as its model describes it; texts that are expressions are still unevaluated."""
 
     id: str
     name: str
@@ -52,18 +72,19 @@ class UserTaskElement:
     properties: Mapping[str, str]
     #: Does an interrupting boundary timer `due` close it?
     closes: bool
+    #: userTask or manualTask.
+    kind: str = "userTask"
 
     @property
     def reminders(self) -> tuple[int, ...]:
         """Working days before the due date on which the silent are reminded."""
         text = self.properties.get("reminders", "10,3,0")
-        return tuple(int(part) for part in text.split(",") if part.strip().isdigit())
+        return tuple(days for part in text.split(",") if (days := _whole(part.strip())) is not None)
 
     @property
     def minutes(self) -> int | None:
         """How long it takes, where the model says so."""
-        text = self.properties.get("minutes", "")
-        return int(text) if text.isdigit() else None
+        return _whole(self.properties.get("minutes", ""))
 
     @property
     def subject(self) -> str | None:
@@ -86,6 +107,26 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceTaskElement:
+    """A service task: asks the registered function `topic`, or evaluates `expression`; the other is empty."""
+
+    id: str
+    name: str
+    topic: str
+    expression: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartEventElement:
+    """A start event of the process itself, and what it waits for."""
+
+    id: str
+    name: str
+    definition: EventDefinition
+    form_key: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """One process as its file describes it."""
 
@@ -97,77 +138,158 @@ class Model:
     roles: Mapping[str, str]
     user_tasks: Mapping[str, UserTaskElement]
     calls: Mapping[str, Call]
+    services: Mapping[str, ServiceTaskElement]
+    #: Ids of the decisions that its business rule tasks ask.
+    decisions: frozenset[str]
+    #: By id, those of the process itself, in the order of the file.
+    starts: Mapping[str, StartEventElement]
+    #: Messages and signals, as (kind, name); a name may be `${…}`.
+    thrown: frozenset[tuple[str, str]]
+    caught: frozenset[tuple[str, str]]
     #: Names that expressions of this model read; only these answers become process variables.
     names_read: frozenset[str]
     root: etree._Element = field(repr=False, compare=False)
+    process: etree._Element = field(repr=False, compare=False)
 
 
 def parse_xml(xml: bytes) -> etree._Element:
-    """The root element. Raises ModelRefused for anything that is not plain, self-contained XML."""
-    if len(xml) > MAX_BYTES:
-        raise _refuse(
-            "size", None, f"The file is larger than {MAX_BYTES // 1_000_000} MB.", "Deploy one process per file."
-        )
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        raise _refuse("doctype", None, "The file has a DOCTYPE or entities.", "Remove them; a BPMN model needs none.")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
-    try:
-        root = etree.fromstring(xml, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        line: int | None = getattr(error, "lineno", None)
-        raise _refuse(
-            "xml", line, f"The file is not well-formed XML: {error}.", "Save it again from the modeler."
-        ) from None
-    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
-        # Another encoding would also hide a DOCTYPE from the look at the bytes above.
-        raise _refuse("encoding", 1, "The file is not in UTF-8.", "Save it as UTF-8.")
+    """The root element of a model. Raises ModelRefused for anything that is not plain, self-contained BPMN."""
+    root = parse_plain_xml(xml)
     if root.tag != tag("definitions"):
-        raise _refuse("bpmn", line_of(root), "The file is not a BPMN 2.0 model.", "Its root must be bpmn:definitions.")
+        raise refusal("bpmn", line_of(root), "The file is not a BPMN 2.0 model.", "Its root must be bpmn:definitions.")
     return root
 
 
-def line_of(element: etree._Element) -> int | None:
-    """Where in the file the element begins."""
-    return cast("int | None", element.sourceline)
+def processes_in(xml: str | bytes) -> list[str]:
+    """Ids of the executable processes, in the order of the file. Raises ModelRefused where none can be read."""
+    return [process.get("id", "") for process in _executable(parse_xml(_encoded(xml)))]
 
 
-def _refuse(rule: str, line: int | None, message: str, remedy: str) -> ModelRefused:
-    finding = Finding(rule=rule, severity="error", element=None, name=None, line=line, message=message, remedy=remedy)
-    return ModelRefused([finding])
+def read(
+    xml: str | bytes, process_id: str | None = None, *, decision_names: Mapping[str, frozenset[str]] | None = None
+) -> Model:
+    """The process with that id; without one, the file's only executable process. Raises ModelRefused.
+
+    `decision_names` says which names a decision reads, by the decision's id: the model reads them too.
+    """
+    root = parse_xml(_encoded(xml))
+    return _Reader(root, _chosen(root, process_id)).model(decision_names or {})
 
 
-def read(xml: str | bytes) -> Model:
-    """The model's one executable process. Raises ModelRefused."""
-    root = parse_xml(xml.encode() if isinstance(xml, str) else xml)
+def _encoded(xml: str | bytes) -> bytes:
+    # Half a character in a text is as wrong as half a character in a file.
+    return xml.encode("utf-8", "surrogatepass") if isinstance(xml, str) else xml
+
+
+def _executable(root: etree._Element) -> list[etree._Element]:
+    """Processes that say they are executable; a file's only process need not say it."""
     processes = root.findall(tag("process"))
-    executable = [p for p in processes if p.get("isExecutable") == "true"]
+    if len(processes) == 1 and processes[0].get("isExecutable") is None:
+        found = processes
+    else:
+        found = [p for p in processes if p.get("isExecutable", "").strip() in ("true", "1")]
+    for process in found:
+        if not process.get("id", "").strip():
+            raise refusal("id", line_of(process), "The process has no id.", "Give it one, such as its file's name.")
+    if not found:
+        message = "The file has no executable process."
+        raise refusal("one-process", line_of(root), message, 'Give a process isExecutable="true".')
+    return found
+
+
+def _chosen(root: etree._Element, process_id: str | None) -> etree._Element:
+    executable = _executable(root)
+    if process_id is not None:
+        executable = [process for process in executable if process.get("id") == process_id]
     if len(executable) != 1:
-        raise _refuse(
-            "one-process", line_of(root), f"The file has {len(executable)} executable processes.",
-            'Give exactly one process isExecutable="true".',
-        )  # fmt: skip
-    process = executable[0]
-    if not process.get("id"):
-        raise _refuse("id", line_of(process), "The process has no id.", "Give it one, such as its file's name.")
-    roles = {lane.get("id", ""): lane.get("name", "") for lane in process.iter(tag("lane"))}
-    role_of = {
-        (ref.text or "").strip(): lane.get("id", "")
-        for lane in process.iter(tag("lane"))
-        for ref in lane.findall(tag("flowNodeRef"))
-    }
-    start = process.find(tag("startEvent"))
-    return Model(
-        process_id=process.get("id", ""),
-        name=process.get("name", process.get("id", "")),
-        documentation=_documentation(process),
-        start_form=start.get(f"{{{CAMUNDA}}}formKey") if start is not None else None,
-        starter_groups=_listed(process.get(f"{{{CAMUNDA}}}candidateStarterGroups")),
-        roles=roles,
-        user_tasks={e.get("id", ""): _user_task(process, e, role_of) for e in process.iter(tag("userTask"))},
-        calls={e.get("id", ""): _call(e) for e in process.iter(tag("callActivity"))},
-        names_read=frozenset(_names(process)),
-        root=root,
-    )
+        which = "executable processes" if process_id is None else f"executable processes {shown(process_id)}"
+        message = f"The file has {len(executable)} {which}."
+        raise refusal(
+            "one-process", line_of(root), message, "Leave isExecutable to exactly one, or name the one meant."
+        )
+    (process,) = executable
+    if sum(1 for _ in islice(process.iter(), MAX_ELEMENTS + 1)) > MAX_ELEMENTS:
+        message = f"The process has more than {MAX_ELEMENTS} elements and parts of elements."
+        raise refusal("size", line_of(process), message, "Split it, and call the parts as processes.")
+    return process
+
+
+class _Reader:
+    """Goes through one process once, and sorts what it finds."""
+
+    def __init__(self, root: etree._Element, process: etree._Element) -> None:
+        self.root = root
+        self.process = process
+        self.declared = vocabulary(root)
+        self.found: dict[str, list[etree._Element]] = {}
+        for element in process.iter(f"{{{BPMN}}}*"):
+            self.found.setdefault(local_name(element), []).append(element)
+
+    def model(self, decision_names: Mapping[str, frozenset[str]]) -> Model:
+        """The process as a model."""
+        process, lanes = self.process, self._all("lane")
+        starts = {start.id: start for start in self._starts()}
+        decisions = {
+            (rule.get(f"{{{CAMUNDA}}}decisionRef") or "").strip() for rule in self._all("businessRuleTask")
+        } - {""}  # fmt: skip
+        read_by_decisions = frozenset().union(*(decision_names.get(d, frozenset()) for d in decisions))
+        return Model(
+            process_id=process.get("id", ""),
+            name=_name(process),
+            documentation=_documentation(process),
+            start_form=_start_form(starts),
+            starter_groups=_listed(process.get(f"{{{CAMUNDA}}}candidateStarterGroups")),
+            roles={lane.get("id", ""): lane.get("name", "") for lane in lanes},
+            user_tasks=self._user_tasks(lanes),
+            calls={e.get("id", ""): _call(e) for e in self._all("callActivity")},
+            services={e.get("id", ""): _service(e) for e in self._all("serviceTask")},
+            decisions=frozenset(decisions),
+            starts=starts,
+            thrown=frozenset(self._events(throws=True)),
+            caught=frozenset(self._events(throws=False)),
+            names_read=frozenset(names_read(process)) | read_by_decisions,
+            root=self.root,
+            process=process,
+        )
+
+    def _all(self, *kinds: str) -> list[etree._Element]:
+        return [element for kind in kinds for element in self.found.get(kind, ())]
+
+    def _starts(self) -> Iterator[StartEventElement]:
+        for start in self.process.findall(tag("startEvent")):
+            form = start.get(f"{{{CAMUNDA}}}formKey")
+            definition = event_definition(start, self.declared)
+            yield StartEventElement(id=start.get("id", ""), name=_name(start), definition=definition, form_key=form)
+
+    def _events(self, *, throws: bool) -> Iterator[tuple[str, str]]:
+        for event in self._all(*(kind for kind, does in EVENTS.items() if does is throws)):
+            definition = event_definition(event, self.declared)
+            if definition.kind in ("message", "signal"):
+                yield definition.kind, definition.name
+
+    def _user_tasks(self, lanes: list[etree._Element]) -> dict[str, UserTaskElement]:
+        role_of = {
+            (ref.text or "").strip(): lane.get("id", "") for lane in lanes for ref in lane.findall(tag("flowNodeRef"))
+        }
+        closed = {e.get("attachedToRef") for e in self._all("boundaryEvent") if _closes(e)}
+        return {
+            e.get("id", ""): _user_task(e, _role(e, role_of), closes=e.get("id") in closed)
+            for e in self._all("userTask", "manualTask")
+        }
+
+
+def _role(task: etree._Element, role_of: Mapping[str, str]) -> str | None:
+    """The lane that lists the task, or else the sub-process that it is in."""
+    current: etree._Element | None = task
+    while current is not None and current.get("id") not in role_of:
+        current = current.getparent()
+    return None if current is None else role_of[current.get("id", "")]
+
+
+def _start_form(starts: Mapping[str, StartEventElement]) -> str | None:
+    """What a person who starts the case fills in: the plain start event's form, else the first's."""
+    plain = [start for start in starts.values() if start.definition.kind == "none"]
+    return next((start.form_key for start in (plain or starts.values())), None)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
@@ -178,43 +300,33 @@ def _documentation(element: etree._Element) -> str:
     return (element.findtext(tag("documentation")) or "").strip()
 
 
-def properties_of(element: etree._Element) -> dict[str, str]:
-    """The element's camunda:properties."""
-    found = element.findall("bpmn:extensionElements/camunda:properties/camunda:property", NS)
-    return {p.get("name", ""): p.get("value", "") for p in found}
+def _name(element: etree._Element) -> str:
+    return " ".join((element.get("name") or element.get("id") or "").split())
 
 
-def _user_task(process: etree._Element, element: etree._Element, role_of: Mapping[str, str]) -> UserTaskElement:
+def _user_task(element: etree._Element, role: str | None, *, closes: bool) -> UserTaskElement:
     identity = element.get("id", "")
-    priority = element.get(f"{{{CAMUNDA}}}priority", "50")
+    priority = _whole(element.get(f"{{{CAMUNDA}}}priority", "").strip())
     return UserTaskElement(
         id=identity,
-        name=" ".join((element.get("name") or identity).split()),
+        name=_name(element),
         documentation=_documentation(element),
-        role=role_of.get(identity),
+        role=role,
         form_key=element.get(f"{{{CAMUNDA}}}formKey"),
         assignee=element.get(f"{{{CAMUNDA}}}assignee"),
         candidate_groups=element.get(f"{{{CAMUNDA}}}candidateGroups"),
         due_date=element.get(f"{{{CAMUNDA}}}dueDate"),
-        priority=int(priority) if priority.isdigit() else 50,
+        priority=DEFAULT_PRIORITY if priority is None else priority,
         multi_instance=_multi_instance(element),
         properties=properties_of(element),
-        closes=any(_closes(event, identity) for event in process.iter(tag("boundaryEvent"))),
+        closes=closes,
+        kind=local_name(element),
     )
 
 
-def _closes(event: etree._Element, task_id: str) -> bool:
+def _closes(event: etree._Element) -> bool:
     timer = event.findtext(f"{tag('timerEventDefinition')}/{tag('timeDate')}")
-    return (
-        event.get("attachedToRef") == task_id
-        and event.get("cancelActivity", "true") == "true"
-        and is_own_due_date(timer)
-    )
-
-
-def is_own_due_date(expression: str | None) -> bool:
-    """Does a boundary timer wait for the due date of the task it sits on?"""
-    return (expression or "").strip().removeprefix("${").removesuffix("}").strip() == "due"
+    return event.get("cancelActivity", "true") == "true" and is_own_due_date(timer)
 
 
 def _multi_instance(element: etree._Element) -> MultiInstance | None:
@@ -222,9 +334,12 @@ def _multi_instance(element: etree._Element) -> MultiInstance | None:
     if marker is None:
         return None
     condition = (marker.findtext(tag("completionCondition")) or "").strip()
+    item = marker.find(tag("inputDataItem"))
+    named = (item.get("name") or item.get("id")) if item is not None else None
+    listed = (marker.findtext(tag("loopDataInputRef")) or "").strip()
     return MultiInstance(
-        collection=marker.get(f"{{{CAMUNDA}}}collection", ""),
-        item=marker.get(f"{{{CAMUNDA}}}elementVariable", "item"),
+        collection=marker.get(f"{{{CAMUNDA}}}collection", "").strip() or listed,
+        item=marker.get(f"{{{CAMUNDA}}}elementVariable") or named or "item",
         sequential=marker.get("isSequential") == "true",
         completion_condition=condition or None,
     )
@@ -235,42 +350,15 @@ def _call(element: etree._Element) -> Call:
     bindings = {
         b.get("target", ""): b.get("sourceExpression") or b.get("source") or "" for b in bound if b.get("target")
     }
-    return Call(id=element.get("id", ""), called=element.get("calledElement", ""), bindings=bindings)
+    return Call(id=element.get("id", ""), called=local_id(element.get("calledElement")), bindings=bindings)
 
 
-def expressions_of(process: etree._Element) -> Iterator[tuple[etree._Element, str, str]]:
-    """Every place where a model holds an expression, as (element, place, source)."""
-    for element in process.iter(tag("userTask")):
-        for name in ("dueDate", "assignee", "candidateGroups"):
-            if source := element.get(f"{{{CAMUNDA}}}{name}"):
-                yield element, f"camunda:{name}", source
-        for name in ("approver", "title", "form"):
-            if source := properties_of(element).get(name):
-                yield element, f"property {name}", source
-        for marker in element.findall(tag("multiInstanceLoopCharacteristics")):
-            yield element, "camunda:collection", marker.get(f"{{{CAMUNDA}}}collection", "")
-            if source := (marker.findtext(tag("completionCondition")) or "").strip():
-                yield element, "completionCondition", source
-    for flow in process.iter(tag("sequenceFlow")):
-        if source := (flow.findtext(tag("conditionExpression")) or "").strip():
-            yield flow, "conditionExpression", source
-    for kind in ("timeDate", "timeDuration", "timeCycle"):
-        for timer in process.iter(tag(kind)):
-            event = timer.getparent().getparent()  # type: ignore[union-attr]
-            yield event, kind, (timer.text or "").strip()  # type: ignore[misc]
-    for bound in process.iterfind(".//camunda:in", NS):
-        call = bound.getparent().getparent()  # type: ignore[union-attr]
-        yield call, "camunda:in", bound.get("sourceExpression") or bound.get("source") or ""  # type: ignore[misc]
+def _service(element: etree._Element) -> ServiceTaskElement:
+    topic, expression = (element.get(f"{{{CAMUNDA}}}{name}", "").strip() for name in ("topic", "expression"))
+    identity, name = element.get("id", ""), _name(element)
+    return ServiceTaskElement(id=identity, name=name, topic=topic, expression="" if topic else expression)
 
 
 def is_literal(text: str) -> bool:
     """Is this plain text, such as a user key, rather than `${…}`?"""
     return not text.strip().startswith("${")
-
-
-def _names(process: etree._Element) -> Iterator[str]:
-    for _element, _place, source in expressions_of(process):
-        try:
-            yield from parse(source).names
-        except ExpressionError:
-            continue  # lint reports it with its place

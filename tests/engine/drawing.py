@@ -64,16 +64,51 @@ def sub_process(identity: str, element: str) -> str:
     )
 
 
-def model(flows: str, *nodes: str, process: str = "prove", conditions: Mapping[str, str] | None = None) -> bytes:
-    """A model whose flows read `start>ask ask>end`; a condition is named by its flow."""
+def node(kind: str, identity: str = "it", inner: str = "", attributes: str = "") -> str:
+    """Any element of a process."""
+    return f'<bpmn:{kind} id="{identity}" {attributes}>{inner}</bpmn:{kind}>'
+
+
+def event(kind: str, definition: str, inner: str = "", attributes: str = "", identity: str = "it") -> str:
+    """An event with a definition, such as `timer` or `message`; `attributes` are the definition's after a `|`."""
+    own, _, of_definition = attributes.partition("|")
+    defined = f"<bpmn:{definition}EventDefinition {of_definition}>{inner}</bpmn:{definition}EventDefinition>"
+    return node(kind, identity, defined, own)
+
+
+def extended(kind: str, extension: str, inner: str = "", attributes: str = "", identity: str = "it") -> str:
+    """An element with extension elements."""
+    return node(kind, identity, f"<bpmn:extensionElements>{extension}</bpmn:extensionElements>{inner}", attributes)
+
+
+def scope(flows: str, *nodes: str, kind: str = "subProcess", identity: str = "it", attributes: str = "") -> str:
+    """A sub-process with what is in it; its flows read as the model's."""
+    drawn = "".join(_flow(flow, None) for flow in flows.split())
+    return node(kind, identity, "".join(nodes) + drawn, attributes)
+
+
+def model(
+    flows: str,
+    *nodes: str,
+    process: str = "prove",
+    conditions: Mapping[str, str] | None = None,
+    declared: str = "",
+    start: str = '<bpmn:startEvent id="start"/>',
+) -> bytes:
+    """A model whose flows read `start>ask ask>end`; a condition is named by its flow.
+
+    `declared` stands beside the process: messages, signals, errors.
+    """
     body = "".join(nodes)
-    tasks = "".join(f"<bpmn:flowNodeRef>{i}</bpmn:flowNodeRef>" for i in re.findall(r'userTask id="(\w+)"', body))
+    tasks = "".join(
+        f"<bpmn:flowNodeRef>{i}</bpmn:flowNodeRef>" for i in re.findall(r'(?:user|manual)Task id="(\w+)"', body)
+    )
     lanes = f'<bpmn:laneSet id="lanes"><bpmn:lane id="{LANE}" name="Alle">{tasks}</bpmn:lane></bpmn:laneSet>'
     drawn = "".join(_flow(flow, (conditions or {}).get(flow)) for flow in flows.split())
     ends = "".join(f'<bpmn:endEvent id="{i}"/>' for i in dict.fromkeys(re.findall(r">(end\w*)", flows)))
     text = (
-        f'{_HEAD}<bpmn:process id="{process}" name="{process}" isExecutable="true">\n{lanes}\n'
-        f'<bpmn:startEvent id="start"/>{ends}\n{body}\n{drawn}\n</bpmn:process></bpmn:definitions>'
+        f'{_HEAD}{declared}<bpmn:process id="{process}" name="{process}" isExecutable="true">\n{lanes}\n'
+        f"{start}{ends}\n{body}\n{drawn}\n</bpmn:process></bpmn:definitions>"
     )
     return text.encode()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from engine import deployments, history, identity, process_instances, user_tasks
+from engine import deployments, history, identity, incidents, process_instances, user_tasks
 from engine.database import Database
 from engine.model import Community, Group, HistoryEvent, Incident, Membership, ProcessDefinition, ProcessInstance, User
 from tests.engine.drawing import LANE
@@ -104,7 +104,7 @@ class Lab(World):
     def incidents(self, instance_id: int) -> list[Incident]:
         """Where the case stands because something failed."""
         with self.database.reading() as session:
-            return process_instances.open_incidents(session, session.get_one(ProcessInstance, instance_id))
+            return incidents.open_incidents(session, session.get_one(ProcessInstance, instance_id))
 
 
 def events(world: World, instance_id: int) -> list[HistoryEvent]:

@@ -13,13 +13,16 @@ from typing import Any
 
 import zstandard
 
+from engine.bpmn import serialization
 from engine.bpmn.execution import Execution
 from engine.bpmn.parsing import Specification, compile_models
 from engine.bpmn.reading import read
 from engine.calendar import Calendar
 from tests.engine.drawing import call, closes, gateway, model, several, sub_process, task, timer
 
+#: One folder for every format that was ever written.
 GOLDEN = Path(__file__).parent / "golden"
+NEWEST = GOLDEN / str(serialization.FORMAT)
 NOW = datetime(2026, 5, 18, 8, 0, tzinfo=UTC)
 FACTS = {"meeting": date(2026, 6, 10)}
 DUE = 'camunda:dueDate="${meeting}"'
@@ -130,9 +133,9 @@ SITUATIONS = {
 
 def write_missing() -> None:
     """Write the golden documents that are not there yet."""
-    GOLDEN.mkdir(exist_ok=True)
+    NEWEST.mkdir(exist_ok=True)
     for name, situation in SITUATIONS.items():
-        path = GOLDEN / f"{name}.json"
+        path = NEWEST / f"{name}.json"
         if not path.exists():
             document = json.loads(zstandard.decompress(situation.reached().save()))
             path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")

@@ -42,7 +42,7 @@ def test_a_changed_form_is_a_new_version_of_the_models_that_use_it(lab: Lab) -> 
 
 def test_one_model_that_is_refused_keeps_the_others_out(lab: Lab) -> None:
     with pytest.raises(ModelRefused) as refused:
-        lab.deploy(ASK, model("start>it it>end", '<bpmn:scriptTask id="it"/>', process="second"))
+        lab.deploy(ASK, model("start>it it>end", '<bpmn:complexGateway id="it"/>', process="second"))
     (finding,) = [f for f in refused.value.findings if f.rule == "element"]
     assert (finding.element, finding.severity) == ("it", "error")
     assert str(refused.value).startswith("line ")

@@ -1,5 +1,7 @@
 """The expressions of models: what they never do, how large they get, and that any source or value is safe."""
 
+import time
+import warnings
 from datetime import date, datetime
 
 import pytest
@@ -91,6 +93,8 @@ def refused(source: str, **more: object) -> ExpressionError:
         "1 is 1",
         "party is party",
         "1 # comment",
+        "'a' 'b'",
+        "['a' \n \"b\"]",
         "1 \\\n + 2",
         "'\\x41'",
         "'''a'''",
@@ -152,6 +156,107 @@ def test_values_stay_small(source: str) -> None:
 def test_large_and_deep_sources_are_refused(source: str) -> None:
     with pytest.raises(ExpressionError):
         parse(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("(" * 10_000, "[" * 10_000, "{" * 10_000, "((((" * 400 + "1" + "))))" * 400, "(" * 1999, "a[" * 999),
+        *("len(" * 10_000, "len(" * 499, "[[" * 900, "{'a':" * 399, "-" * 1999, "not " * 499, "~" * 1999),
+        *("1+" * 10_000, "1+" * 999 + "1", "1 if 1 else " * 166 + "1", "a.b" * 600, "a<" * 999 + "a", "a and " * 333),
+        *("lambda:" * 285, "lambda x:" * 222, "f(a for " * 249, "(a:=" * 499, "*" * 1999, "**" * 999, "a(**" * 499),
+        *("'" * 1999, '"' * 1999, "''" * 999, "'a' " * 499, "${" * 999, "\\" * 1999, "\n" * 1999, "\r" * 1999),
+        *("\x00" * 1999, "\ud800" * 1999, "ﬁ" * 1999, "\u202e" * 1999, "9" * 1999, "1." * 999, "1e9" * 600, "." * 1999),
+    ],
+    ids=lambda source: ascii(source[:12]),
+)
+def test_no_source_takes_long_to_refuse(source: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(ExpressionError) as caught:
+        parse(source)
+    assert time.process_time() - begun < 0.5
+    assert len(str(caught.value)) < 750
+
+
+# --- letters that are not what they seem ---
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "words"),
+    [
+        # Python would read these names as others: as ssu, fi, len, True and __class__.
+        ("ｓｓｕ", 1, "only look like others; write ssu"),
+        ("x + ﬁ", 5, "only look like others; write fi"),
+        ("ｌｅｎ(x)", 1, "only look like others; write len"),
+        ("𝐓𝐫𝐮𝐞", 1, "only look like others; write True"),
+        ("ª + 1", 1, "write a"),
+        ("party.ｋｅｙ", 7, "write key"),
+        ("party.__ｃlass__", 7, "write __class__"),
+        ("＿＿class＿＿", 1, "Unexpected character"),
+        ("a\u030a", 2, "Unexpected character"),
+        ("x\u00b2", 1, ""),
+        ("1 \u00d7 2", 3, "Unexpected character '×'"),
+        ("1\u00a0+ 2", 2, "Unexpected character '\\xa0'"),
+        ("x\u200b", 2, "Unexpected character"),
+        ("x == 'a\u202eb'", 6, "invisible character U+202E"),
+        ("'\x00'", 1, "invisible character U+0000"),
+        ("'\x1b[2J'", 1, "invisible character U+001B"),
+        ("'\x85'", 1, "invisible character U+0085"),
+        ("x == '\ud800'", 6, "invisible character U+D800"),
+        ("\ud800", 1, "Unexpected character"),
+        ("１２", 1, ""),
+        ("x + ٣", 5, ""),
+        ("“a”", 1, "Unexpected character"),
+    ],
+)
+def test_letters_are_what_they_seem(source: str, column: int, words: str) -> None:
+    error = refused(source)
+    assert not isinstance(error, UndefinedName)
+    assert words in error.message
+    assert error.column == column
+
+
+@pytest.mark.parametrize("name", ["måned", "Æøå", "straße", "имя", "名前", "Ωmega", "x٣", "ʔ"])
+def test_names_may_be_in_any_script(name: str) -> None:
+    assert value_of(f"{name} + 1", **{name: 1}) == 2
+
+
+@pytest.mark.parametrize("source", ["class", "x.class", "party.from", "for", "x if y else async", "1 if x for y in z"])
+def test_words_of_a_larger_language_are_named(source: str) -> None:
+    assert "is not part of the language" in refused(source).message
+
+
+def test_a_reserved_word_is_a_key_all_the_same() -> None:
+    assert "write ['class'] instead of .class" in refused("x.class").message
+    assert value_of("x['class']", x={"class": 3}) == 3
+
+
+# --- cost ---
+
+
+def test_counting_days_costs_steps() -> None:
+    years = "working_days_between('2000-01-01', '2027-05-01')"
+    assert value_of(f"{years} > 0") is True
+    assert "more than 10000 steps" in refused(f"[{','.join([years] * 30)}]").message
+    assert "more than 10000 steps" in refused(f"[{','.join(['working_days_before(ssu, 2000)'] * 55)}]").message
+    assert value_of(f"[{','.join(['days_before(ssu, 30000)'] * 45)}]")
+
+
+def test_a_result_stays_small_as_a_whole() -> None:
+    text = "a" * 10_000
+    assert len(str(value_of("x", x=[text] * 99))) > 900_000
+    assert "more than 1000000 characters" in refused("x", x=[text] * 101).message
+    assert "more than 1000000 characters" in refused("x", x=[{text: 1}] * 101).message
+    many: object = [[0] * 9_000] * 9_000
+    assert "more than 10000 values" in refused("x", x=many).message
+
+
+def test_a_result_is_not_deep() -> None:
+    deep: list[object] = []
+    for _ in range(99):
+        deep = [deep]
+    assert value_of("x", x=deep) == deep
+    assert "nested more than 100 levels" in refused("[x]", x=deep).message
 
 
 def test_an_error_about_a_huge_source_is_small() -> None:
@@ -232,6 +337,7 @@ word = st.sampled_from(
     [*SCOPE, *FUNCTIONS, "and", "or", "not", "in", "is", "if", "else", "None", "True", "lambda", "for"]
     + ["1", "0", "2.5", "'a'", '"', "'", "(", ")", "[", "]", "{", "}", ",", ":", ".", "**", "*", "+", "-"]
     + ["%", "/", "//", "==", "<", "!=", "=", ":=", "${", "\\", "#", "\n", "f'{", "__class__", "9" * 30, "n="]
+    + ["ｘ", "ﬁ", "\x00", "\ud800", "\u202e", "ʔ", "?", "\u00a0", "await", "match"]
 )
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.datetimes(),
@@ -284,13 +390,21 @@ def test_numbers_are_reckoned_exactly(a: int, b: int) -> None:
     assert value_of("[a + b, a - b, a == b, a < b]", a=a, b=b) == [a + b, a - b, a == b, a < b]
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(word, min_size=1, max_size=5).map("".join), st.integers(50, 2000))
+def test_no_repeated_text_takes_long_to_read(unit: str, length: int) -> None:
+    begun = time.process_time()
+    _try((unit * length)[:length], SCOPE)
+    assert time.process_time() - begun < 1
+
+
 def _try(source: str, scope: dict[str, object]) -> None:
     try:
-        expression = parse(source)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            expression = parse(source)
+            evaluate(expression, scope, CALENDAR)
     except ExpressionError as error:
         assert 1 <= error.column <= len(source) + 1
-        return
-    try:
-        evaluate(expression, scope, CALENDAR)
-    except ExpressionError as error:
-        assert 1 <= error.column <= len(source) + 1
+    # Python's parser saw nothing that it would warn of.
+    assert warned == []

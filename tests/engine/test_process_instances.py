@@ -278,7 +278,8 @@ def test_a_cancelled_case_withdraws_its_tasks_and_takes_no_more_acts(lab: Lab) -
             session, process_instances.locked(session, case), now=lab.clock(), actor_id=None, reason="Trukket"
         )
     ended = lab.instance(case)
-    assert (ended.state, ended.ended_at, ended.state_document, ended.wake_at) == ("cancelled", lab.clock(), None, None)
+    assert (ended.state, ended.ended_at, ended.wake_at) == ("cancelled", lab.clock(), None)
+    assert ended.state_document is not None  # what reopening goes back to
     assert [t.id for t in lab.tasks(case, states=("withdrawn",))] == [ask]
     with pytest.raises(NotOpen):
         lab.send(ask, "person0")

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from engine import process_instances, user_tasks
+from engine import incidents, user_tasks
 from engine.errors import NotOpen
 from engine.model import UserTask
 from tests.engine.drawing import closes, model, several, task
@@ -165,4 +165,4 @@ def test_the_survey_of_the_real_evaluation_takes_all_parties_at_once(world: Worl
     assert (step.state, step.completed) == ("completed", 7)
     assert_chain_whole(world, case)
     with world.database.reading() as session:
-        assert process_instances.open_incidents(session, world.instance(case)) == []
+        assert incidents.open_incidents(session, world.instance(case)) == []
