@@ -55,7 +55,8 @@ def may_start(person: Person, definition: ProcessDefinition) -> bool:
     """Is the person in one of the groups that the model lets start it, or an administrator here?"""
     if person.community_id != definition.community_id:
         return False
-    return person.is_admin or bool(person.group_keys & set(deployments.model_of(definition.xml).starter_groups))
+    groups = deployments.model_of(definition.xml, definition.key).starter_groups
+    return person.is_admin or bool(person.group_keys & set(groups))
 
 
 def startable(session: Session, person: Person) -> list[ProcessDefinition]:
@@ -66,7 +67,7 @@ def startable(session: Session, person: Person) -> list[ProcessDefinition]:
 
 def needs(session: Session, definition: ProcessDefinition) -> Needs:
     """What a start of this definition takes."""
-    model = deployments.model_of(definition.xml)
+    model = deployments.model_of(definition.xml, definition.key)
     deployed = models(session, definition)
     whole = list(_with_called(model, deployed))
     names = frozenset().union(*(m.names_read for m in whole))
@@ -84,7 +85,7 @@ def needs(session: Session, definition: ProcessDefinition) -> Needs:
 def models(session: Session, definition: ProcessDefinition) -> dict[str, Model]:
     """The models that a start now would run on, by process id."""
     latest = deployments.latest_definitions(session, definition.community_id)
-    return {d.key: deployments.model_of(d.xml) for d in [*latest, definition]}
+    return {d.key: deployments.model_of(d.xml, d.key) for d in [*latest, definition]}
 
 
 def _about(definition: ProcessDefinition, form: Form) -> Literal["agreement", "body", "title"]:
@@ -141,12 +142,14 @@ def _facts_read(model: Model, deployed: Mapping[str, Model]) -> dict[str, bool]:
 
 def _names_with_need(model: Model) -> Iterator[tuple[str, bool]]:
     for process in model.root.findall(tag("process")):
-        for _element, _place, source in expressions_of(process):
+        for place in expressions_of(process):
             try:
-                tree = parse(source).tree
+                if place.kind == "script":
+                    yield from ((name, True) for name in place.names())
+                elif place.is_evaluated:
+                    yield from _names_in(parse(place.source).tree, needed=True)
             except ExpressionError:
-                continue  # lint refuses such a model; a value without `${…}` is no expression
-            yield from _names_in(tree, needed=True)
+                continue  # lint refuses such a model
 
 
 def _names_in(node: ast.AST, *, needed: bool) -> Iterator[tuple[str, bool]]:

@@ -4,6 +4,7 @@ A definition is checked as it is read: a form that loads can be shown and valida
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +15,8 @@ from engine.errors import InvalidInput
 TEXT_LIMIT = 10_000
 #: How many rows a repeated part has at most: without a word about it, and whatever it says.
 ROW_LIMIT, HIGHEST_ROW_LIMIT = 50, 200
+#: Components of a form, how deep groups stand in each other, characters of a pattern.
+MAX_COMPONENTS, MAX_LEVELS, MAX_PATTERN = 1_000, 10, 500
 #: The key under which a fixed row says which item of the input data it is about.
 ITEM_KEY = "item"
 
@@ -113,9 +116,25 @@ Component: TypeAlias = Text | Field | Group | Rows
 
 def read_components(raw: object) -> tuple[Component, ...]:
     """Reads a definition's `components`. Raises FormError naming the component and what is wrong with it."""
+    _refuse_size(raw)
     components = tuple(_component(item, in_rows=False) for item in _list(raw, "components"))
     _refuse_repeated_keys(components)
     return components
+
+
+def _refuse_size(raw: object) -> None:
+    """Refuse what no form is as large or as deep as, before anything is read."""
+    waiting, count = [(raw, 0)], 0
+    while waiting:
+        listed, level = waiting.pop()
+        if not isinstance(listed, list | tuple):
+            continue
+        count += len(listed)
+        if count > MAX_COMPONENTS:
+            raise FormError(f"A form has at most {MAX_COMPONENTS} components.")
+        if level > MAX_LEVELS:
+            raise FormError(f"Groups stand in each other at most {MAX_LEVELS} levels deep.")
+        waiting += [(item.get("components"), level + 1) for item in listed if isinstance(item, Mapping)]
 
 
 def fields_of(components: Sequence[Component]) -> Iterator[Field]:
@@ -139,7 +158,9 @@ def rows_of(components: Sequence[Component]) -> Iterator[Rows]:
 def _component(raw: object, *, in_rows: bool) -> Component:
     definition = _mapping(raw, "component")
     kind = definition.get("type")
-    where = f"{kind} {definition.get('key') or definition.get('path') or definition.get('label') or ''}".strip()
+    where = f"{kind} {definition.get('key') or definition.get('path') or definition.get('label') or ''}".strip()[:100]
+    if not isinstance(kind, str):
+        raise FormError(f"{where}: a component's type is a text.", component=where)
     if kind in FIELD_TYPES:
         return _field(definition, where)
     if kind == "text":
@@ -250,7 +271,7 @@ def _refuse_repeated_keys(components: Sequence[Component]) -> None:
     names = [item.key for item in fields_of(components)] + [item.path for item in rows_of(components)]
     for rows in rows_of(components):
         names += [f"{rows.path}-{item.key}" for item in fields_of(rows.components)]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise FormError(f"Keys used more than once: {', '.join(repeated)}.", component=repeated[0])
 
@@ -291,9 +312,11 @@ def _number(definition: Definition, name: str, where: str) -> float | None:
 def _pattern(raw: object, where: str) -> re.Pattern[str] | None:
     if not raw:
         return None
+    if len(str(raw)) > MAX_PATTERN:
+        raise FormError(f"{where}: a pattern has at most {MAX_PATTERN} characters.", component=where)
     try:
         return re.compile(str(raw))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError, Warning) as error:  # Warning: where they are errors, as in tests
         raise FormError(f"{where}: the pattern can't be read: {error}", component=where) from error
 
 

@@ -5,6 +5,7 @@ lists of dicts for rows. The same rules serve pages, commands and the API. Messa
 say what to do. `inputs` is the data the engine offers the form (options, fixed rows, names for the words).
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -24,7 +25,10 @@ from engine.form_definitions import (
 )
 from engine.form_nodes import FieldNode, GroupNode, Node, Resolver, RowNode, RowsNode, field_nodes
 
-__all__ = ["Answers", "FieldError", "Form", "FormError", "load"]
+__all__ = ["Answers", "FieldError", "Form", "FormError", "load", "parse_definition"]
+
+#: Bytes of a form's file.
+MAX_SIZE = 1_000_000
 
 Answers: TypeAlias = dict[str, object]
 FieldError: TypeAlias = FieldProblem
@@ -100,8 +104,25 @@ class Form:
                 yield from (_unknown_key(key, inside, f"{rows.path}-{index}-") for key in row if key not in inside)
 
 
+def parse_definition(text: str | bytes) -> dict[str, object]:
+    """The form definition in a JSON file, not yet checked. Raises FormError."""
+    if len(text) > MAX_SIZE:
+        raise FormError(f"A form is at most {MAX_SIZE // 1_000_000} MB.")
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        raise FormError(f"The form is no JSON: {error}.") from None
+    except RecursionError:
+        raise FormError("The form's parts are nested too deeply.") from None
+    if not isinstance(definition, dict):
+        raise FormError("A form is an object with an id and components.")
+    return definition
+
+
 def load(definition: Definition, calendar: Calendar | None = None) -> Form:
     """Reads a form definition. Raises FormError, which names the component and the remedy."""
+    if not isinstance(definition, Mapping):
+        raise FormError("A form is an object with an id and components.")
     properties = definition.get("properties") or {}
     if not isinstance(properties, Mapping) or not definition.get("id"):
         raise FormError("A form needs an id, and its properties must be an object.")

@@ -88,6 +88,20 @@ def _record_failure(database: Database, job: Claimed, now: datetime, error: Exce
         _record(database, job, state="queued", last_error=text, run_at=now + PAUSES[attempts - 1])
 
 
+class LeaseLost(Exception):
+    """Another worker has taken the job meanwhile; what was done for it is rolled back."""
+
+
+def finish(session: Session, job: Claimed) -> None:
+    """Record the job as done in the transaction of its effect, so that the effect happens once. Raises LeaseLost."""
+    # Only the latest holder may record: one whose lease was outlived must not have had its effect either.
+    done = session.execute(
+        update(Job).where(Job.id == job.id, Job.lease == job.lease).values(state="done", last_error=None)
+    )
+    if done.rowcount == 0:  # type: ignore[attr-defined]
+        raise LeaseLost
+
+
 def _record(database: Database, job: Claimed, **values: object) -> None:
     # Only the latest holder may record: one whose lease was outlived says nothing.
     with database.transaction() as session:

@@ -243,7 +243,7 @@ class ProcessInstance(Base):
     state_document: Mapped[bytes | None]
     #: The live state as it was before the last answer that moved the case: what taking it back, or reopening, restores.
     undo_document: Mapped[bytes | None] = mapped_column(deferred=True)
-    #: What belongs to `undo_document`: the step, and facts, data and rounds as they were. None when nothing can be undone.
+    #: What belongs to `undo_document`: task, step, and facts and data where they changed. None: nothing to take back.
     undo: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     #: The earliest waiting timer; None when nothing waits for time.
     wake_at: Mapped[datetime | None]

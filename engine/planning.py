@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from engine import deployments, identity, process_instances, user_tasks
+from engine import deployments, identity, jobs, messages, outgoing, process_instances, service_tasks, user_tasks
+from engine.bpmn.execution import Thrown
 from engine.bpmn.expressions import ExpressionError, parse
 from engine.bpmn.parsing import Specification
 from engine.bpmn.reading import UserTaskElement
@@ -23,6 +24,7 @@ from engine.model import (
     Base,
     Community,
     Deployment,
+    EventSubscription,
     Group,
     Incident,
     Membership,
@@ -115,31 +117,37 @@ def rehearse(
     *,
     now: datetime,
     scenario: Scenario = lambda step, element: None,
+    functions: Mapping[str, service_tasks.Function] | None = None,
     elapsed: Observer = _nothing,
     happened: Observer = _nothing,
 ) -> Rehearsal:
     """Live the whole case from `now` in a database of its own; the source is only read.
 
-    `elapsed` is called before each act with its moment, `happened` after it is committed.
+    Service tasks call `functions`; those that are not given answer nothing. A message comes when nothing else happens
+    before it. `elapsed` is called before each act with its moment, `happened` after it is committed.
     """
     sandbox = _sandbox(source, start)
     with sandbox.transaction() as session:
         instance = _start(session, start, now)
         calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
         instance_id = instance.id
+        handlers = _handlers(session, instance, functions or {})
+    _do_jobs(sandbox, handlers, now)
     happened(sandbox, instance_id, now)
     stopped = ""
     for _ in range(MAX_ACTS):
         act = _next_act(sandbox, instance_id, now, calendar)
-        if act is None:
+        if act is None and not _message_comes(sandbox, instance_id, now):
             break
-        now, task_id = act
+        now, task_id = act or (now, None)
         elapsed(sandbox, instance_id, now)
         with sandbox.transaction() as session:
             if task_id is None:
                 process_instances.wake(session, instance_id, now=now)
             else:
                 _answer(session, task_id, scenario, now)
+        _do_jobs(sandbox, handlers, now)
+        with sandbox.reading() as session:
             incidents = session.scalars(select(Incident).where(Incident.resolved_at.is_(None))).all()
             stopped = "; ".join(f"{i.element_id}: {i.cause}" for i in incidents)
         happened(sandbox, instance_id, now)
@@ -196,6 +204,33 @@ def _start(session: Session, start: StartArguments, now: datetime) -> ProcessIns
         owner=identity.user(session, community_id, start.owner) if start.owner else None,
         owner_group=identity.group(session, community_id, start.owner_group) if start.owner_group else None,
     )
+
+
+def _handlers(
+    session: Session, instance: ProcessInstance, functions: Mapping[str, service_tasks.Function]
+) -> dict[str, jobs.Handler]:
+    """What does the jobs that move cases: messages, signals and service tasks. Mails are the observers' matter."""
+    topics = deployments.compiled(session, instance).specification.topics
+    known = {topic: functions.get(topic, lambda session, call: {}) for topic in topics}
+    return {**messages.handlers(), **service_tasks.handlers(known)}
+
+
+def _do_jobs(sandbox: Database, handlers: Mapping[str, jobs.Handler], now: datetime) -> None:
+    for _ in range(MAX_ACTS):
+        if not jobs.run_one(sandbox, handlers, now):
+            return
+
+
+def _message_comes(sandbox: Database, instance_id: int, now: datetime) -> bool:
+    """Nothing else happens: let the message or signal come that the case has waited for longest, if any."""
+    with sandbox.transaction() as session:
+        query = select(EventSubscription).where(EventSubscription.instance_id == instance_id)
+        waits = session.scalars(query.order_by(EventSubscription.id).limit(1)).first()
+        if waits is None:
+            return False
+        thrown = Thrown(kind=waits.kind, name=waits.name, correlation=waits.correlation, payload={})
+        outgoing.post(session, waits.community_id, thrown, now=now)
+    return True
 
 
 def _next_act(

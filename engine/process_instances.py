@@ -1,4 +1,4 @@
-"""Cases: started, woken by time, moved by facts, cancelled.
+"""Cases: started, woken by time, moved by facts, cancelled. What an owner does beside is in `standing` and `mending`.
 
 Every act here holds the case's row for the whole transaction, so one act at a time happens to a case.
 """
@@ -11,7 +11,7 @@ from sqlalchemy import ScalarSelect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from engine import deployments, history, identity, jobs, steps
+from engine import deployments, history, identity, incidents, jobs, outgoing, steps, undo
 from engine.bpmn.execution import Execution, Place
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
 from engine.model import (
@@ -23,7 +23,6 @@ from engine.model import (
     Step,
     User,
     UserTask,
-    new_public_id,
 )
 
 #: Changes the live state; repeated from the saved state when an automatic element fails afterwards.
@@ -45,10 +44,13 @@ def start(
     owner: User | None = None,
     owner_group: Group | None = None,
     idempotency_key: str | None = None,
+    event: str | None = None,
+    payload: Mapping[str, Any] | None = None,
 ) -> ProcessInstance:
     """Start a case on the definition's and its called processes' present versions.
 
-    A repeated start with the same `idempotency_key` answers the case that the first one started. Raises InvalidInput.
+    A message, signal or timer that starts it is named by its start `event`, with what it brought. A repeated start with
+    the same `idempotency_key` answers the case that the first one started. Raises InvalidInput.
     """
     if (existing := _started_before(session, definition, idempotency_key)) is not None:
         return existing
@@ -77,6 +79,8 @@ def start(
         version=definition.version, facts=instance.facts, roles=instance.roles,
     )  # fmt: skip
     _let_see(session, instance)
+    if event is not None:
+        instance.state_document = _begun_by(session, instance, event, payload or {}, now)
     _run(session, instance, now=now, act=None)
     return instance
 
@@ -136,6 +140,8 @@ def locked(session: Session, instance_id: int | ScalarSelect[int]) -> ProcessIns
 
 def require_active(instance: ProcessInstance) -> None:
     """Raises NotOpen unless the case is running."""
+    if instance.state == "suspended":
+        raise NotOpen(f"The case {instance.title!r} is suspended. It takes acts again when its owner resumes it.")
     if instance.state != "active":
         raise NotOpen(f"The case {instance.title!r} is {instance.state}; nothing can be done in it any more.")
 
@@ -176,7 +182,7 @@ def stand_still(session: Session, instance_id: int, cause: str, *, now: datetime
     instance = locked(session, instance_id)
     if instance.state == "active" and instance.wake_at is not None and instance.wake_at <= now:
         instance.wake_at = None  # retrying the incident derives it again
-        _park(session, instance, ElementFailed(call_path="", element_id="", cause=cause), now)
+        incidents.open_at(session, instance, ElementFailed(call_path="", element_id="", cause=cause), now=now)
         touch(session, instance, now=now)
 
 
@@ -195,7 +201,7 @@ def set_facts(
     instance.facts = {**instance.facts, **{name: day.isoformat() for name, day in facts.items()}}
     new = {name: instance.facts[name] for name in facts}
     history.record(session, instance, "facts-set", now=now, actor_id=actor_id, note=reason, old=before, new=new)
-    run(session, instance, now=now, act=lambda execution: _rederive(session, instance, execution, now))
+    run(session, instance, now=now, act=rederiving(session, instance))
 
 
 def answer_facts(
@@ -208,13 +214,13 @@ def answer_facts(
     actor_id: int | None,
 ) -> None:
     """Dates that an answer sets, under the names they have where the step's calls bind them."""
-    execution = _execution(session, instance, now, frozenset())
+    execution = execution_of(session, instance, now)
     named = {execution.root_fact(step.token, name): day for name, day in facts.items()}
     old = {name: instance.facts.get(name) for name in named}
     new = {name: day.isoformat() for name, day in named.items()}
     instance.facts = {**instance.facts, **new}
     history.record(session, instance, "facts-set", now=now, actor_id=actor_id, old=old, new=new)
-    run(session, instance, now=now, act=lambda live: _rederive(session, instance, live, now))
+    run(session, instance, now=now, act=rederiving(session, instance))
 
 
 def names_read(session: Session, instance: ProcessInstance) -> frozenset[str]:
@@ -222,7 +228,12 @@ def names_read(session: Session, instance: ProcessInstance) -> frozenset[str]:
     return deployments.compiled(session, instance).names_read
 
 
-def _rederive(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> None:
+def rederiving(session: Session, instance: ProcessInstance) -> Act:
+    """Lets every timer and due date that hangs on facts follow them; what is set by hand stays."""
+    return lambda execution: _rederive(session, instance, execution)
+
+
+def _rederive(session: Session, instance: ProcessInstance, execution: Execution) -> None:
     execution.rederive_timers()
     open_steps = steps.open_steps(session, instance)
     for waiting in execution.waiting():
@@ -249,40 +260,17 @@ def latest_due(session: Session, step: Step) -> date | None:
 
 
 def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_id: int | None, reason: str) -> None:
-    """End the case for good; open tasks are withdrawn. Raises InvalidInput without a reason."""
-    require_active(instance)
+    """End the case; open tasks are withdrawn. The state is kept for reopening. Raises InvalidInput."""
+    if instance.state != "suspended":
+        require_active(instance)
     if not reason.strip():
         raise InvalidInput("Say why the case is cancelled; the reason is kept in its history.")
     for step in steps.open_steps(session, instance).values():
         steps.end_step(session, instance, step, "withdrawn", now=now)
     history.record(session, instance, "cancelled", now=now, actor_id=actor_id, note=reason)
-    _finish(instance, "cancelled", now)
+    outgoing.unsubscribe(session, instance)
+    _finish(session, instance, "cancelled", now)
     touch(session, instance, now=now)
-
-
-def retry(
-    session: Session, instance: ProcessInstance, incident: Incident, *, now: datetime, actor_id: int | None
-) -> None:
-    """Run the element of an incident again, after what caused it was mended."""
-    require_active(instance)
-    if incident.resolved_at is not None:
-        raise NotOpen("The incident is already resolved.")
-    incident.resolved_at, incident.resolved_by_id = now, actor_id
-    instance.open_incidents -= 1
-    history.record(
-        session, instance, "incident-retried", now=now, actor_id=actor_id, incident=incident.public_id,
-        element=incident.element_id,
-    )  # fmt: skip
-    session.flush()  # the run below must not see it as open
-    run(session, instance, now=now, act=None)
-
-
-def open_incidents(session: Session, instance: ProcessInstance) -> list[Incident]:
-    """Where the case stands because something failed."""
-    if not instance.open_incidents:
-        return []
-    query = select(Incident).where(Incident.instance_id == instance.id, Incident.resolved_at.is_(None))
-    return list(session.scalars(query.order_by(Incident.id)))
 
 
 def require_revision(instance: ProcessInstance, revision: int | None) -> None:
@@ -294,19 +282,27 @@ def require_revision(instance: ProcessInstance, revision: int | None) -> None:
 # --- the one way a case moves -----------------------------------------------------------------------------------------
 
 
-def run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None) -> None:
+def run(
+    session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None, retried: Incident | None = None
+) -> bool:
     """Do `act` on the live state, let everything automatic follow, make the rows agree, save.
 
+    Answers whether anything left the case, such as a message: that can't be undone.
+
     When an automatic element fails, `act` is repeated from the saved state and the case stops before that element, held
-    by an Incident: what a person did is never lost.
+    by an Incident: what a person did is never lost. The element of `retried` is run in spite of its incident; raises
+    FailsStill, before any row is touched, when it fails again.
     """
     require_active(instance)
     with session.no_autoflush:  # one flush at the end writes each row once
-        _run(session, instance, now=now, act=act)
+        return _run(session, instance, now=now, act=act, retried=retried)
 
 
-def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None) -> None:
-    parked: frozenset[Place] = frozenset((i.call_path, i.element_id) for i in open_incidents(session, instance))
+def _run(
+    session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None, retried: Incident | None = None
+) -> bool:
+    held = [i for i in incidents.open_incidents(session, instance) if i is not retried]
+    parked: frozenset[Place] = frozenset(map(incidents.place, held))
     failures: list[ElementFailed] = []
     while True:
         execution = _execution(session, instance, now, parked)
@@ -316,14 +312,20 @@ def _run(session: Session, instance: ProcessInstance, *, now: datetime, act: Act
             row_closes = _settle(session, instance, execution, now)
             break
         except ElementFailed as failure:
-            place = (failure.call_path, failure.element_id)
+            place = incidents.place(failure)
+            if retried is not None and place == incidents.place(retried):
+                raise incidents.FailsStill(failure) from failure
             if place in parked:
                 raise
             parked |= {place}
+            failure.seen = failure.seen or incidents.variables_around(execution, failure)
             failures.append(failure)
     for failed in failures:
-        _park(session, instance, failed, now)
+        incidents.open_at(session, instance, failed, now=now)
+    if held:
+        incidents.resolve_gone(session, instance, incidents.call_paths(execution), now=now)
     _save(session, instance, execution, row_closes, now)
+    return bool(execution.thrown)
 
 
 def _execution(session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]) -> Execution:
@@ -340,13 +342,34 @@ def _execution(session: Session, instance: ProcessInstance, now: datetime, parke
     return execution
 
 
+def _begun_by(
+    session: Session, instance: ProcessInstance, event: str, payload: Mapping[str, Any], now: datetime
+) -> bytes:
+    """The state of a case whose only token stands at the start event that came."""
+    compiled, community = deployments.compiled(session, instance), session.get_one(Community, instance.community_id)
+    execution = Execution.start(
+        compiled.specification, _variables(compiled, instance), event=event, payload=payload, facts=instance.facts,
+        calendar=identity.calendar_of(community), now=now,
+    )  # fmt: skip
+    return execution.save()
+
+
+def execution_of(session: Session, instance: ProcessInstance, now: datetime) -> Execution:
+    """The live state, to be looked at; what is done with it is not kept."""
+    return _execution(
+        session, instance, now, frozenset(map(incidents.place, incidents.open_incidents(session, instance)))
+    )
+
+
 def _variables(compiled: deployments.Compiled, instance: ProcessInstance) -> dict[str, Any]:
     """Of the start data, what the model's expressions read."""
     return {name: value for name, value in instance.data.items() if name in compiled.names_read}
 
 
 def _silent_output(session: Session, instance: ProcessInstance, execution: Execution, token: str) -> dict[str, Any]:
-    step = session.scalar(select(Step).where(Step.instance_id == instance.id, Step.token == token))
+    # A case that was reopened has an older step of the same token.
+    query = select(Step).where(Step.instance_id == instance.id, Step.token == token).order_by(Step.id.desc())
+    step = session.scalars(query.limit(1)).first()
     return steps.output_of(execution, step) if step is not None else {}
 
 
@@ -356,9 +379,10 @@ def _settle(session: Session, instance: ProcessInstance, execution: Execution, n
         execution.advance()
         try:
             return steps.synchronise(session, instance, execution, now=now)
-        except steps.NothingToAsk:
-            continue
-    raise ElementFailed(call_path="", element_id="", cause="the model loops through steps that ask nobody")
+        except steps.NothingToAsk as nobody:
+            last = nobody.waiting
+    cause = "the model loops through steps that ask nobody"
+    raise ElementFailed(call_path=last.call_path, element_id=last.element.id, cause=cause)
 
 
 def _save(
@@ -366,26 +390,20 @@ def _save(
 ) -> None:
     if execution.completed:
         history.record(session, instance, "completed", now=now)
-        _finish(instance, "completed", now)
+        undo.keep_end(instance)
+        _finish(session, instance, "completed", now)
+        instance.state_document = None
     else:
         moments = (execution.next_wake(), row_closes)
         instance.wake_at = min((moment for moment in moments if moment is not None), default=None)
         instance.state_document = execution.save()
+    outgoing.hand_over(session, instance, execution, now=now)
     touch(session, instance, now=now)
 
 
-def _finish(instance: ProcessInstance, state: str, now: datetime) -> None:
-    instance.state, instance.ended_at, instance.state_document, instance.wake_at = state, now, None, None
-
-
-def _park(session: Session, instance: ProcessInstance, failure: ElementFailed, now: datetime) -> None:
-    incident = Incident(
-        public_id=new_public_id(), community_id=instance.community_id, instance_id=instance.id,
-        call_path=failure.call_path, element_id=failure.element_id, cause=failure.cause, created_at=now,
-    )  # fmt: skip
-    session.add(incident)
-    instance.open_incidents += 1
-    history.record(session, instance, "incident", now=now, incident=incident.public_id, element=failure.element_id)
+def _finish(session: Session, instance: ProcessInstance, state: str, now: datetime) -> None:
+    instance.state, instance.ended_at, instance.wake_at = state, now, None
+    incidents.resolve_gone(session, instance, None, now=now)
 
 
 def touch(session: Session, instance: ProcessInstance, *, now: datetime) -> None:

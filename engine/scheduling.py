@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from engine import jobs, process_instances
+from engine import incidents, jobs, mending, process_instances
 from engine.clock import Clock
 from engine.database import Database
 
@@ -30,8 +30,11 @@ def drain(database: Database, handlers: Mapping[str, jobs.Handler], workers: tup
     done = 0
     with database.reading() as session:
         due = process_instances.due(session, now, BATCH)
+        failed = incidents.due(session, now, BATCH)
     for instance_id in due:
         done += _wake(database, instance_id, now)
+    for incident_id in failed:
+        done += _retry(database, incident_id, now)
     done += _repeat(lambda: jobs.run_one(database, handlers, now))
     for worker in workers:
         done += _repeat(lambda worker=worker: worker(now))  # type: ignore[misc]
@@ -55,6 +58,19 @@ def _wake(database: Database, instance_id: int, now: datetime) -> bool:
         log.exception("wake failed", extra={"instance": instance_id})
         with database.transaction() as session:
             process_instances.stand_still(session, instance_id, f"{type(error).__name__}: {error}"[:2000], now=now)
+        return False
+
+
+def _retry(database: Database, incident_id: int, now: datetime) -> bool:
+    try:
+        with database.transaction() as session:
+            return mending.retry_due(session, incident_id, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: it stays due
+    except Exception as error:  # as in _wake: what can't even be tried waits for its next pause, or for a person
+        log.exception("retry failed", extra={"incident": incident_id})
+        with database.transaction() as session:
+            mending.not_even_tried(session, incident_id, f"{type(error).__name__}: {error}"[:2000], now=now)
         return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -70,15 +70,20 @@ def synchronise(session: Session, instance: ProcessInstance, execution: Executio
 
 
 def end_step(session: Session, instance: ProcessInstance, step: Step, state: str, *, now: datetime) -> None:
-    """End a step as completed, closed, skipped or withdrawn; tasks still open in it end with it."""
+    """End a step as completed, closed, skipped or withdrawn; tasks still open in it end with it.
+
+    History keeps what state each of those was in: taking the act back opens them so again.
+    """
     step.state, step.ended_at = state, now
-    left = "withdrawn" if state == "completed" else state
+    left: dict[str, str] = {}
     if step.completed < step.total:
         for task in open_tasks(session, step):
-            task.state, task.revision = left, task.revision + 1
+            left[str(task.id)] = task.state
+            task.state, task.revision = "withdrawn" if state == "completed" else state, task.revision + 1
+    kept: dict[str, Any] = {"left": left} if left else {}
     history.record(
         session, instance, f"step-{state}", now=now, step=step.id, element=step.element_id, round=step.round,
-        total=step.total, completed=step.completed,
+        total=step.total, completed=step.completed, **kept,
     )  # fmt: skip
 
 
@@ -134,7 +139,7 @@ def _prepare(
     if items == []:
         nobody = Step(call_path=waiting.call_path, element_id=waiting.element.id, total=0, completed=0)
         execution.complete(waiting.token, output_of(execution, nobody))
-        raise NothingToAsk
+        raise NothingToAsk(waiting)
     element, asked = waiting.element, items if items is not None else [None]
     step = Step(
         instance_id=instance.id, call_path=waiting.call_path, element_id=element.id, name=_title(execution, waiting),
@@ -164,8 +169,23 @@ def _open(session: Session, instance: ProcessInstance, step: Step, tasks: list[U
     )  # fmt: skip
 
 
+def describe_anew(session: Session, execution: Execution, waiting: Waiting, step: Step) -> None:
+    """Let an open step and its tasks say what their element says now: name, form, priority, and whether it closes."""
+    step.name, step.closes = _title(execution, waiting), waiting.element.closes
+    for task in open_tasks(session, step):
+        text = _texts(execution, waiting, task.item_data or task.item)
+        form_key = text["form"] or waiting.element.form_key
+        if (task.name, task.form_key) != (step.name, form_key):
+            task.name, task.form_key, task.revision = step.name, form_key, task.revision + 1
+        task.priority = waiting.element.priority
+
+
 class NothingToAsk(Exception):
     """A step had nobody to ask and completed at once; the live state has moved on."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+        super().__init__(waiting.element.id)
 
 
 def _items(execution: Execution, waiting: Waiting) -> list[Any] | None:
@@ -369,6 +389,29 @@ def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: U
         "nrOfCompletedInstances": step.completed,
     }
     return bool(evaluate(parse(marker.completion_condition), counters, Calendar()))
+
+
+def add_row(
+    session: Session,
+    instance: ProcessInstance,
+    execution: Execution,
+    step: Step,
+    item: Mapping[str, Any],
+    now: datetime,
+) -> UserTask:
+    """Ask one more in an open step: a row after the others, with its own people and due date. Raises ElementFailed."""
+    waiting = next(w for w in execution.waiting() if w.token == step.token)
+    people, text = _People(session, instance), _texts(execution, waiting, item)
+    people.look_up([text])
+    task = _task(execution, waiting, step, instance, people, item, text, now)
+    marker = waiting.element.multi_instance
+    in_turn = marker is not None and marker.sequential and bool(open_tasks(session, step))
+    last = session.scalar(select(func.max(UserTask.position)).where(UserTask.step_id == step.id))
+    task.position, task.state = (last if last is not None else -1) + 1, "pending" if in_turn else "open"
+    step.total += 1
+    session.add(task)
+    people.let_see()
+    return task
 
 
 def open_next(session: Session, step: Step) -> None:

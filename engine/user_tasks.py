@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from engine import deployments, history, identity, process_instances, steps, task_forms
+from engine import deployments, history, identity, process_instances, steps, task_forms, undo
 from engine.bpmn.execution import Execution
 from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
 from engine.forms import Form
@@ -72,13 +72,18 @@ def require_open(held: Held, revision: int | None, *states: str) -> None:
 
 
 def waits_for(person: Person) -> ColumnElement[bool]:
-    """Tasks where the ball is with this person, or free in one of their groups."""
+    """Tasks where the ball is with this person, or free in one of their groups; none of a case that is suspended."""
     mine = (UserTask.assignee_id == person.id) & (UserTask.state == "open")
     free = (
         UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.group_ids) & (UserTask.state == "open")
     )
     to_approve = (UserTask.approver_id == person.id) & (UserTask.state == "submitted")
-    return (UserTask.community_id == person.community_id) & or_(mine, free, to_approve)
+    theirs = (UserTask.community_id == person.community_id) & or_(mine, free, to_approve)
+    # Few cases are suspended, and an index finds them.
+    at_rest = select(ProcessInstance.id).where(
+        ProcessInstance.community_id == person.community_id, ProcessInstance.state == "suspended"
+    )
+    return theirs & UserTask.instance_id.not_in(at_rest)
 
 
 def is_free(task: UserTask) -> bool:
@@ -322,8 +327,9 @@ def _record_answer(
 
 
 def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object], now: datetime) -> None:
-    """Count the answer; only the one that fulfils the step moves the case."""
+    """Count the answer; only the one that fulfils the step moves the case, and can be undone with its whole effect."""
     instance, step, task = held.instance, held.step, held.task
+    was = undo.before(instance)
     step.completed += 1
     _set_facts(session, held, form, inputs, now)
     element = deployments.element(session, instance, step)
@@ -332,23 +338,25 @@ def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object
             steps.open_next(session, step)
         process_instances.touch(session, instance, now=now)
         return
-    _fulfil(session, held, now, _variables(session, held, task))
+    went_out = fulfil(session, held, now, _variables(session, held, task))
+    undo.keep(instance, was, step, task, went_out=went_out)
 
 
-def _fulfil(session: Session, held: Held, now: datetime, variables: Mapping[str, Any]) -> None:
+def fulfil(session: Session, held: Held, now: datetime, variables: Mapping[str, Any]) -> bool:
+    """Enough have answered: end the step, and let the case go on with `variables`; answers what `run` does."""
     steps.end_step(session, held.instance, held.step, "completed", now=now)
-    move_on(session, held.instance, held.step, now, variables)
+    return move_on(session, held.instance, held.step, now, variables)
 
 
 def move_on(
     session: Session, instance: ProcessInstance, step: Step, now: datetime, variables: Mapping[str, Any]
-) -> None:
-    """Complete the step's element in the live state, and let the case go on from there."""
+) -> bool:
+    """Complete the step's element in the live state, and let the case go on from there; answers what `run` does."""
 
     def act(execution: Execution) -> None:
         execution.complete(step.token, {**variables, **steps.output_of(execution, step)})
 
-    process_instances.run(session, instance, now=now, act=act)
+    return process_instances.run(session, instance, now=now, act=act)
 
 
 def _variables(session: Session, held: Held, task: UserTask) -> dict[str, Any]:
