@@ -18,7 +18,19 @@ from engine import history
 from web import api, auth, errors, formatting
 from web.context import calendar, close_session, community, today
 from web.context import services as current_services
-from web.pages import about, agreements, cases, deliveries, demo, meetings, starting, tasks
+from web.pages import (
+    about,
+    agreements,
+    cases,
+    deliveries,
+    demo,
+    meetings,
+    migration,
+    model_trial,
+    models,
+    starting,
+    tasks,
+)
 from web.services import Services
 
 STATIC = Path(__file__).parent / "static"
@@ -61,7 +73,20 @@ def create_app(services: Services) -> APIFlask:
     auth.login_manager.init_app(app)
     auth.login_manager.login_view = "auth.login"
     Babel(app, locale_selector=locale)
-    for module in (auth, tasks, cases, starting, deliveries, meetings, agreements, about, demo):
+    for module in (
+        auth,
+        tasks,
+        cases,
+        starting,
+        deliveries,
+        meetings,
+        agreements,
+        models,
+        model_trial,
+        migration,
+        about,
+        demo,
+    ):
         module.pages.enable_openapi = False
         app.register_blueprint(module.pages)
     csrf.exempt(api.blueprint)
@@ -121,5 +146,10 @@ def _page_context() -> dict[str, Any]:
         "secretariat_email": community().email,
         "locale": locale(),
         "today": today(),
-        "user_links": [("/demo/e-post", _("E-poster i demoen"))] if current_services().settings.demo else [],
+        "user_links": _user_links(),
     }
+
+
+def _user_links() -> list[tuple[str, str]]:
+    demo_mails = [("/demo/e-post", _("E-poster i demoen"))] if current_services().settings.demo else []
+    return [("/modeller", _("Modeller")), *demo_mails]

@@ -13,14 +13,12 @@ from typing import Any, TypeVar
 
 import click
 from pydantic import ValidationError
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from sqlalchemy.orm import Session
 
 from engine.errors import EngineError, InvalidInput, ModelRefused
-from engine.model import Community, User
-from web import commands, running
-from web.services import Services, build
+from engine.model import User
+from web import case_commands, commands, migration_commands, model_commands, running
+from web.cli_parts import community_of, json_option, services, show
 from web.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,29 +65,6 @@ def main(ctx: click.Context) -> None:
         ctx.exit(1)
     configure_logging(settings.log_level)
     ctx.obj = settings
-
-
-def services(ctx: click.Context) -> Services:
-    """The services of this command; what they hold open is closed at its end."""
-    built = build(ctx.obj)
-    ctx.call_on_close(built.database.dispose)
-    return built
-
-
-def show(document: object, as_json: bool, text: Callable[[], str]) -> None:
-    """Print the answer as one JSON document or as lines for a person."""
-    click.echo(json.dumps(document, ensure_ascii=False, default=str) if as_json else text())
-
-
-def community_of(session: Session, settings: Settings) -> Community:
-    """The community this installation serves. Raises InvalidInput."""
-    found = session.scalar(select(Community).where(Community.key == settings.community))
-    if found is None:
-        raise InvalidInput(f"There is no community {settings.community!r}. `avtaleflyt demo` loads the demo's.")
-    return found
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 def _pairs(text: tuple[str, ...], what: str) -> dict[str, str]:
@@ -157,15 +132,7 @@ def worker(ctx: click.Context) -> None:
     running.worker(ctx.obj)
 
 
-@main.command()
-@click.pass_context
-def migrate(ctx: click.Context) -> None:
-    """Bring the database's schema up to date."""
-    served = services(ctx)
-    version = running.migrate(served)
-    with served.database.transaction() as session:
-        commands.ensure_community(session, ctx.obj)
-    click.echo(f"The schema is at {version}.")
+main.add_command(migration_commands.migrate)
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -194,6 +161,9 @@ def lint(ctx: click.Context, models: tuple[Path, ...], as_json: bool) -> None:
     findings = commands.lint(models)
     show(findings, as_json, lambda: "\n".join(commands.finding_text(f) for f in findings) or "Nothing to say.")
     ctx.exit(1 if any(f["severity"] == "error" for f in findings) else 0)
+
+
+main.add_command(model_commands.model)
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
@@ -315,13 +285,16 @@ def deliveries(ctx: click.Context, instance_id: str | None, as_json: bool) -> No
 @json_option
 @click.pass_context
 def cancel(ctx: click.Context, instance_id: str, reason: str, user_key: str | None, as_json: bool) -> None:
-    """End a case for good."""
+    """End a case before its time."""
     served = services(ctx)
     with served.database.transaction() as session:
         commands.cancel(
             session, community_of(session, ctx.obj), instance_id, user_key, now=served.clock(), reason=reason
         )
     show({"id": instance_id, "state": "cancelled"}, as_json, lambda: f"Cancelled {instance_id}.")
+
+
+main.add_command(case_commands.case)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 """What the commands do, without the command line: rows out, slices in."""
 
 import hashlib
-import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import date, datetime, time
 from pathlib import Path
@@ -15,11 +14,15 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from agreements import communities, starting
+from agreements.cases import MEETING_FACTS
+from agreements.start_needs import LISTS
 from agreements.starting import StartRequest
-from engine import deployments, history, identity, process_instances, user_tasks
+from engine import deployments, history, identity, incidents, process_instances, user_tasks
+from engine.bpmn.reading import Model, processes_in, read
 from engine.database import Database
 from engine.deployments import Source
-from engine.errors import Finding, InvalidInput, NotFound
+from engine.errors import Finding, InvalidInput, ModelRefused, NotFound
+from engine.forms import FormError, parse_definition
 from engine.model import ApiToken, Base, Community, Group, Membership, ProcessInstance, Step, User, UserTask
 from notifications.model import Delivery
 from web import plans
@@ -28,6 +31,8 @@ from web.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "workflows"
+#: Names that have a value when a case starts, whatever its model sets.
+START_NAMES = frozenset({*MEETING_FACTS, *LISTS, "agreement", "chapters", "questions"})
 DEMO_DATA = ROOT / "agreements" / "data" / "vestfold.json"
 
 
@@ -35,17 +40,27 @@ DEMO_DATA = ROOT / "agreements" / "data" / "vestfold.json"
 
 
 def sources(models: Sequence[Path]) -> list[Source]:
-    """The models with the forms that lie in the folder `forms` beside them."""
-    return [Source(xml=path.read_bytes(), forms=_forms(path.parent / "forms")) for path in models]
+    """The models with the forms that lie in the folder `forms` beside them, and the decisions that lie there too."""
+    return [
+        Source(xml=path.read_bytes(), forms=_forms(path.parent / "forms"), decisions=_decisions(path.parent))
+        for path in models
+    ]
+
+
+def _decisions(folder: Path) -> dict[str, str]:
+    try:
+        return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.dmn"))}
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"A decision in {folder} is not in UTF-8: {error}.") from None
 
 
 def _forms(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            found[path.stem] = json.loads(path.read_text())
-        except ValueError as error:
-            raise InvalidInput(f"The form {path.name} is no JSON: {error}.") from None
+            found[path.stem] = parse_definition(path.read_bytes())
+        except FormError as error:
+            raise InvalidInput(f"{path.name}: {error.message}") from None
     return found
 
 
@@ -64,13 +79,23 @@ def deploy(
 
 def lint(models: Sequence[Path]) -> list[dict[str, Any]]:
     """Findings of all the models, with the file's name; they may call each other and the project's own."""
-    own = [path.stem for path in own_models()]
-    results = deployments.check(sources(models), deployed=own)
+    given = sources(models)
+    known = list(_readable([*given, *sources(own_models())]))
+    callable_ids = {model.process_id for model in known}
+    bound = {name for model in known for call in model.calls.values() for name in call.bindings}
     return [
         {"file": path.name, **asdict(finding)}
-        for path, (_model, findings) in zip(models, results, strict=True)
+        for path, source in zip(models, given, strict=True)
+        for _model, findings in deployments.check([source], deployed=callable_ids, names=START_NAMES | bound)
         for finding in findings
     ]
+
+
+def _readable(given: Sequence[Source]) -> Iterator[Model]:
+    """The models in these files; what can't be read, the gate says."""
+    for source in given:
+        with suppress(ModelRefused):
+            yield from (read(source.xml, process_id) for process_id in processes_in(source.xml))
 
 
 def finding_line(finding: Finding) -> str:
@@ -227,8 +252,11 @@ def instance(session: Session, community: Community, public_id: str) -> dict[str
             for s in steps
         ],
         "incidents": [
-            {"id": i.public_id, "element": i.element_id, "cause": i.cause}
-            for i in process_instances.open_incidents(session, found)
+            {
+                "id": i.public_id, "element": i.element_id, "cause": i.cause,
+                "retry_at": i.retry_at.isoformat() if i.retry_at else None,
+            }
+            for i in incidents.open_incidents(session, found)
         ],
     }  # fmt: skip
 

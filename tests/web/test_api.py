@@ -14,6 +14,7 @@ from tests.world import EVALUATION, MANDATE, World
 from web import commands
 
 API = "/api/v1"
+CASE = f"{API}/process-instances/{{instance_id}}"
 EVALUATE = {
     "process": EVALUATION,
     "agreement": "helhetlige-pasientforlop",
@@ -481,7 +482,12 @@ def test_the_description_names_every_path_and_how_to_sign_in(app: Any) -> None:
     assert {path: set(verbs) for path, verbs in described["paths"].items()} == {
         f"{API}/process-definitions": {"get"},
         f"{API}/process-instances": {"get", "post"},
-        f"{API}/process-instances/{{instance_id}}": {"get"},
+        CASE: {"get"},
+        **{f"{CASE}/{act}": {"post"} for act in ("suspend", "resume", "reopen", "variables", "move", "ask")},
+        **{f"{CASE}/{list_}": {"get"} for list_ in ("incidents", "tokens")},
+        **{f"{CASE}/{act}": {"post"} for act in ("migration", "migration/revert")},
+        **{f"{CASE}/incidents/{{incident_id}}/{act}": {"post"} for act in ("retry", "skip")},
+        **{f"{API}/tasks/{{task_id}}/{act}": {"post"} for act in ("take-back", "stop-asking")},
         f"{API}/tasks": {"get"},
         f"{API}/tasks/{{task_id}}": {"get"},
         f"{API}/tasks/{{task_id}}/claim": {"post"},

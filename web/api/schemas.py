@@ -91,6 +91,9 @@ class Incident(Schema):
     id = String()
     element = String()
     cause = String()
+    retry_at = String(
+        allow_none=True, metadata={"description": "When the engine tries again; null: only a person can."}
+    )
 
 
 class ProcessInstanceDetail(ProcessInstance):

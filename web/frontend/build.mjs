@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const source = path.join(here, "src");
 const target = path.join(here, "..", "static", "dist");
-const entries = ["page.css", "page.js", "diagram.css", "diagram.js", "icon.svg"];
+const entries = [
+  "page.css", "page.js", "diagram.css", "diagram.js", "compare.css", "compare.js", "modeler.css", "modeler.js", "icon.svg",
+];
 
 const manifest = {
   name: "manifest",
@@ -40,12 +42,14 @@ const build = await context({
   outdir: target,
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
+  chunkNames: "chunk-[hash]",
+  splitting: true,
   bundle: true,
   minify: true,
   metafile: true,
   format: "esm",
   target: ["chrome115", "firefox115", "safari16.4"],
-  loader: { ".svg": "copy", ".woff2": "file", ".woff": "empty" },
+  loader: { ".svg": "copy", ".woff2": "file", ".woff": "empty", ".ttf": "empty", ".eot": "empty" },
   legalComments: "linked",
   logLevel: "info",
   plugins: [manifest],

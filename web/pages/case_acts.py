@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
@@ -19,15 +19,12 @@ from engine import history, identity, process_instances, steering, task_forms, u
 from engine.errors import NotFound, Stale
 from engine.form_definitions import Option
 from engine.form_nodes import field_nodes
-from engine.identity import Person
-from engine.model import Incident, ProcessInstance, Step, User, UserTask
+from engine.model import ProcessInstance, Step, User, UserTask
 from notifications import reconciling
 from web import forms
 from web.context import acting, db, now, person, services, today
-from web.pages import case_facts, case_history, case_status, task_documents
+from web.pages import act_forms, case_facts, case_history, case_mending, case_standing, case_status, task_documents
 
-#: Longest reason that is kept.
-MAX_REASON = 2000
 OUTCOME = case_history.OUTCOME
 
 
@@ -36,83 +33,8 @@ def register(pages: Blueprint) -> None:
     for address, view in _ROUTES.items():
         endpoint = view.__name__
         pages.add_url_rule(f"/saker/<id>/{address}", endpoint, login_required(view), methods=["GET", "POST"])
-    pages.add_url_rule("/saker/<id>/prov-igjen/<incident_id>", "retry", login_required(retry), methods=["POST"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """What is wrong with one field of an act's form."""
-
-    field: str
-    message: str
-
-
-# --- finding, and who may ---------------------------------------------------------------------------------------------
-
-
-def _own(session: Session, actor: Person, public_id: str) -> ProcessInstance:
-    instance = identity.instance_by_id(session, actor, public_id)
-    identity.require_owner(actor, instance)
-    return instance
-
-
-def _task(session: Session, instance: ProcessInstance, public_id: str) -> UserTask:
-    people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
-    query = select(UserTask).where(UserTask.public_id == public_id, UserTask.instance_id == instance.id)
-    task = session.scalar(query.options(*people, joinedload(UserTask.step)))
-    if task is None:
-        raise NotFound(_("Saken har ingen slik oppgave."))
-    return task
-
-
-def _locked(session: Session, actor: Person, public_id: str) -> ProcessInstance:
-    """The case, held, at the revision that the form showed."""
-    instance = process_instances.locked(session, _own(session, actor, public_id).id)
-    process_instances.require_revision(instance, _revision())
-    return instance
-
-
-def _held(session: Session, actor: Person, public_id: str, task_id: str, *states: str) -> UserTask:
-    """The task, held, at the revision that the form showed."""
-    task = _task(session, _own(session, actor, public_id), task_id)
-    held = user_tasks.hold(session, task.id)
-    user_tasks.require_open(held, _revision(), *states)
-    return held.task
-
-
-def _revision() -> int | None:
-    return request.form.get("revision", type=int)
-
-
-def _reason(problems: list[Problem], message: str) -> str:
-    text = request.form.get("reason", "").strip()
-    if not text:
-        problems.append(Problem(field="reason", message=message))
-    elif len(text) > MAX_REASON:
-        problems.append(Problem(field="reason", message=_("Begrunnelsen kan ha høyst %(n)s tegn.", n=MAX_REASON)))
-    return text
-
-
-def _date(problems: list[Problem], name: str, message: str) -> date | None:
-    try:
-        return date.fromisoformat(request.form.get(name, ""))
-    except ValueError:
-        problems.append(Problem(field=name, message=message))
-        return None
-
-
-def _page(
-    template: str, instance: ProcessInstance, problems: Sequence[Problem] = (), **more: Any
-) -> ResponseReturnValue:
-    text = render_template(
-        f"cases/{template}", instance=instance, problems=problems, typed=request.form, max_reason=MAX_REASON, **more
-    )
-    return text, 422 if request.method == "POST" else 200
-
-
-def _done(public_id: str, message: str) -> ResponseReturnValue:
-    flash(message, "success")
-    return redirect(url_for("cases.show", id=public_id), 303)
+    case_mending.register(pages)
+    case_standing.register(pages)
 
 
 # --- reminding --------------------------------------------------------------------------------------------------------
@@ -122,12 +44,12 @@ def remind(id: str) -> ResponseReturnValue:
     """Remind those who have not answered, after showing who they are."""
     wanted = set(request.values.getlist("oppgave"))
     if request.method == "GET":
-        instance = _own(db(), person(), id)
+        instance = act_forms.own(db(), person(), id)
         waiting = [t for t in _waiting(instance) if (t.public_id in wanted if wanted else not _is_own(t))]
         people = {user.id: user for user in _holders(db(), waiting)}
-        return _page("remind.html", instance, tasks=waiting, people=list(people.values()), wanted=wanted)
+        return act_forms.page("remind.html", instance, tasks=waiting, people=list(people.values()), wanted=wanted)
     with acting() as (session, actor):
-        instance = process_instances.locked(session, _own(session, actor, id).id)
+        instance = process_instances.locked(session, act_forms.own(session, actor, id).id)
         process_instances.require_active(instance)
         tasks = [t for t in _waiting(instance, session) if t.public_id in wanted]
         user = session.get_one(User, actor.id)
@@ -140,7 +62,7 @@ def remind(id: str) -> ResponseReturnValue:
     if not sent:
         flash(_("Ingen påminnelse er sendt: de som mangler, er påminnet den siste timen."), "info")
         return redirect(url_for("cases.show", id=id), 303)
-    return _done(id, _("Én påminnelse er sendt.") if sent == 1 else _("%(n)s påminnelser er sendt.", n=sent))
+    return act_forms.done(id, _("Én påminnelse er sendt.") if sent == 1 else _("%(n)s påminnelser er sendt.", n=sent))
 
 
 def _is_own(task: UserTask) -> bool:
@@ -164,44 +86,46 @@ def _holders(session: Session, tasks: Sequence[UserTask]) -> list[User]:
 
 def extend(id: str, task_id: str) -> ResponseReturnValue:
     """Give one party another date; the others keep theirs."""
-    instance = _own(db(), person(), id)
-    task = _task(db(), instance, task_id)
+    instance = act_forms.own(db(), person(), id)
+    task = act_forms.task_of(db(), instance, task_id)
     if request.method == "GET":
-        return _page("extend.html", instance, task=task)
-    problems: list[Problem] = []
-    day = _date(problems, "due_date", _("Velg den nye fristen."))
+        return act_forms.page("extend.html", instance, task=task)
+    problems: list[act_forms.Problem] = []
+    day = act_forms.date_given(problems, "due_date", _("Velg den nye fristen."))
     if day is not None and day < today():
-        problems.append(Problem(field="due_date", message=_("Fristen må være i dag eller senere.")))
-    reason = _reason(problems, _("Skriv hvorfor fristen endres. Begrunnelsen står i historikken."))
+        problems.append(act_forms.Problem(field="due_date", message=_("Fristen må være i dag eller senere.")))
+    reason = act_forms.reason_given(problems, _("Skriv hvorfor fristen endres. Begrunnelsen står i historikken."))
     if problems or day is None:
-        return _page("extend.html", instance, problems, task=task)
+        return act_forms.page("extend.html", instance, problems, task=task)
     whom, words = case_status.asked(task), case_status.formatter()
     with acting() as (session, actor):
-        held = _held(session, actor, id, task_id)
+        held = act_forms.held(session, actor, id, task_id)
         steering.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
-    return _done(id, _("%(whom)s har fått ny frist: %(day)s.", whom=whom, day=words.dato(day)))
+    return act_forms.done(id, _("%(whom)s har fått ny frist: %(day)s.", whom=whom, day=words.dato(day)))
 
 
 def reassign(id: str, task_id: str) -> ResponseReturnValue:
     """Give the task to another person."""
-    instance = _own(db(), person(), id)
-    task = _task(db(), instance, task_id)
+    instance = act_forms.own(db(), person(), id)
+    task = act_forms.task_of(db(), instance, task_id)
     people = _people(db(), instance, task)
     if request.method == "GET":
-        return _page("reassign.html", instance, task=task, people=people)
-    problems: list[Problem] = []
+        return act_forms.page("reassign.html", instance, task=task, people=people)
+    problems: list[act_forms.Problem] = []
     chosen = next((user for user in people if user.key == request.form.get("to")), None)
     if chosen is None:
-        problems.append(Problem(field="to", message=_("Velg hvem som skal ha oppgaven.")))
-    reason = _reason(problems, _("Skriv hvorfor oppgaven går til en annen. Begrunnelsen står i historikken."))
+        problems.append(act_forms.Problem(field="to", message=_("Velg hvem som skal ha oppgaven.")))
+    reason = act_forms.reason_given(
+        problems, _("Skriv hvorfor oppgaven går til en annen. Begrunnelsen står i historikken.")
+    )
     if problems or chosen is None:
-        return _page("reassign.html", instance, problems, task=task, people=people)
+        return act_forms.page("reassign.html", instance, problems, task=task, people=people)
     name, key = chosen.name, chosen.key
     with acting() as (session, actor):
-        held = _held(session, actor, id, task_id, "open")
+        held = act_forms.held(session, actor, id, task_id, "open")
         to = identity.user(session, held.community_id, key)
         user_tasks.delegate(session, held.id, to=to, actor=actor, now=now(), reason=reason)
-    return _done(id, _("%(name)s har fått oppgaven og får vite om den på e-post.", name=name))
+    return act_forms.done(id, _("%(name)s har fått oppgaven og får vite om den på e-post.", name=name))
 
 
 def _people(session: Session, instance: ProcessInstance, task: UserTask) -> list[User]:
@@ -215,27 +139,29 @@ def _people(session: Session, instance: ProcessInstance, task: UserTask) -> list
 
 def correct(id: str, task_id: str) -> ResponseReturnValue:
     """Correct a given answer; what the case already did with it stands."""
-    instance = _own(db(), person(), id)
-    task = _task(db(), instance, task_id)
+    instance = act_forms.own(db(), person(), id)
+    task = act_forms.task_of(db(), instance, task_id)
     if task.state != "completed":
         raise NotFound(_("Bare et svar som er gitt, kan rettes."))
     form, inputs = task_forms.form_of(db(), instance, task)
     inputs = {**inputs, "files": task_documents.names(db(), [task.id])[task.id]}
     if request.method == "GET":
         view = forms.layout(form, task.answers or {}, inputs)
-        return _page("correct.html", instance, task=task, form=view)
+        return act_forms.page("correct.html", instance, task=task, form=view)
     answers = forms.parse(form, request.form, inputs)
-    problems: list[Problem] = []
+    problems: list[act_forms.Problem] = []
     reason = request.form.get("reason", "").strip()
     if forms.is_row_button(request.form):
-        return _page("correct.html", instance, task=task, form=forms.layout(form, answers, inputs))
-    _reason(problems, _("Skriv hvorfor svaret rettes. Begrunnelsen står i historikken."))
+        return act_forms.page("correct.html", instance, task=task, form=forms.layout(form, answers, inputs))
+    act_forms.reason_given(problems, _("Skriv hvorfor svaret rettes. Begrunnelsen står i historikken."))
     errors = form.validate(answers, inputs)
     if problems or errors:
-        return _page("correct.html", instance, problems, task=task, form=forms.layout(form, answers, inputs, errors))
+        return act_forms.page(
+            "correct.html", instance, problems, task=task, form=forms.layout(form, answers, inputs, errors)
+        )
     with acting() as (session, actor):
-        held = user_tasks.hold(session, _task(session, _own(session, actor, id), task_id).id)
-        if _revision() not in (None, held.task.revision):
+        held = user_tasks.hold(session, act_forms.task_of(session, act_forms.own(session, actor, id), task_id).id)
+        if act_forms.revision_seen() not in (None, held.task.revision):
             raise Stale(_("Svaret er endret siden du åpnet siden. Se på det på nytt."))
         steering.correct(session, held.task.id, answers, actor=actor, now=now(), reason=reason)
     flash(_("Svaret er rettet."), "success")
@@ -244,14 +170,18 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
 
 def hand_over(id: str) -> ResponseReturnValue:
     """Choose the task that another person is to have."""
-    instance = _own(db(), person(), id)
-    return _page("hand_over.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"])
+    instance = act_forms.own(db(), person(), id)
+    return act_forms.page(
+        "hand_over.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"]
+    )
 
 
 def on_behalf(id: str) -> ResponseReturnValue:
     """Choose whom to answer for; the answer itself is given on the task's page."""
-    instance = _own(db(), person(), id)
-    return _page("on_behalf.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"])
+    instance = act_forms.own(db(), person(), id)
+    return act_forms.page(
+        "on_behalf.html", instance, tasks=[task for task in _waiting(instance) if task.state == "open"]
+    )
 
 
 # --- the case ---------------------------------------------------------------------------------------------------------
@@ -259,23 +189,23 @@ def on_behalf(id: str) -> ResponseReturnValue:
 
 def skip(id: str) -> ResponseReturnValue:
     """Go on without a step; where its outcome decides the way, the owner chooses it."""
-    instance = _own(db(), person(), id)
+    instance = act_forms.own(db(), person(), id)
     offered = _skippable(db(), instance)
     if request.method == "GET":
-        return _page("skip.html", instance, offered=offered)
-    problems: list[Problem] = []
+        return act_forms.page("skip.html", instance, offered=offered)
+    problems: list[act_forms.Problem] = []
     chosen = next((step for step in offered if step.step.token == request.form.get("step")), None)
     if chosen is None:
-        problems.append(Problem(field="step", message=_("Velg steget du vil hoppe over.")))
+        problems.append(act_forms.Problem(field="step", message=_("Velg steget du vil hoppe over.")))
     answers = _outcome(chosen, problems) if chosen else {}
-    reason = _reason(problems, _("Skriv hvorfor steget hoppes over. Begrunnelsen står i historikken."))
+    reason = act_forms.reason_given(problems, _("Skriv hvorfor steget hoppes over. Begrunnelsen står i historikken."))
     if problems or chosen is None:
-        return _page("skip.html", instance, problems, offered=offered)
+        return act_forms.page("skip.html", instance, problems, offered=offered)
     step_id, name = chosen.step.id, chosen.step.name
     with acting() as (session, actor):
-        _locked(session, actor, id)
+        act_forms.locked(session, actor, id)
         steering.skip(session, step_id, actor=actor, now=now(), reason=reason, answers=answers)
-    return _done(id, _("Saken gikk videre uten «%(step)s».", step=name))
+    return act_forms.done(id, _("Saken gikk videre uten «%(step)s».", step=name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,83 +235,67 @@ def _offered(session: Session, instance: ProcessInstance, step: Step, tasks: Seq
     return Skippable(step=step, outcomes=outcomes, silent=case_status.names(tasks))
 
 
-def _outcome(chosen: Skippable, problems: list[Problem]) -> dict[str, Any]:
+def _outcome(chosen: Skippable, problems: list[act_forms.Problem]) -> dict[str, Any]:
     if not chosen.outcomes:
         return {}
     name = f"outcome-{chosen.step.token}"
     given = request.form.get(name)
     value = next((option.value for option in chosen.outcomes if str(option.value) == given), None)
     if value is None:
-        problems.append(Problem(field=name, message=_("Velg utfallet for «%(step)s».", step=chosen.step.name)))
+        problems.append(
+            act_forms.Problem(field=name, message=_("Velg utfallet for «%(step)s».", step=chosen.step.name))
+        )
         return {}
     return {OUTCOME: value}
 
 
 def cancel(id: str) -> ResponseReturnValue:
-    """End the case for good."""
-    instance = _own(db(), person(), id)
+    """End the case before its time."""
+    instance = act_forms.own(db(), person(), id)
     if request.method == "GET":
-        return _page("cancel.html", instance, tasks=_waiting(instance))
-    problems: list[Problem] = []
-    reason = _reason(problems, _("Skriv hvorfor saken avsluttes. Begrunnelsen står i historikken."))
+        return act_forms.page("cancel.html", instance, tasks=_waiting(instance))
+    problems: list[act_forms.Problem] = []
+    reason = act_forms.reason_given(problems, _("Skriv hvorfor saken avsluttes. Begrunnelsen står i historikken."))
     if request.form.get("sure") != "ja":
-        problems.append(Problem(field="sure", message=_("Kryss av for at saken skal avsluttes for godt.")))
+        problems.append(act_forms.Problem(field="sure", message=_("Kryss av for at saken skal avsluttes.")))
     if problems:
-        return _page("cancel.html", instance, problems, tasks=_waiting(instance))
+        return act_forms.page("cancel.html", instance, problems, tasks=_waiting(instance))
     with acting() as (session, actor):
-        held = _locked(session, actor, id)
+        held = act_forms.locked(session, actor, id)
         process_instances.cancel(session, held, now=now(), actor_id=actor.id, reason=reason)
-    return _done(id, _("Saken er avsluttet. Ingen får flere e-poster om den."))
+    return act_forms.done(id, _("Saken er avsluttet. Ingen får flere e-poster om den."))
 
 
 def dates(id: str) -> ResponseReturnValue:
     """Move the dates that others hang on; every derived date follows."""
-    instance = _own(db(), person(), id)
+    instance = act_forms.own(db(), person(), id)
     bound = case_facts.dates_of(db(), instance)
     if request.method == "GET":
-        return _page("dates.html", instance, bound=bound)
-    problems: list[Problem] = []
+        return act_forms.page("dates.html", instance, bound=bound)
+    problems: list[act_forms.Problem] = []
     moved = _moved(bound, problems)
-    reason = _reason(problems, _("Skriv hvorfor datoen endres. Begrunnelsen står i historikken."))
+    reason = act_forms.reason_given(problems, _("Skriv hvorfor datoen endres. Begrunnelsen står i historikken."))
     if not moved and not problems:
         field = f"fact-{bound[0].fact}" if bound else "reason"
-        problems.append(Problem(field=field, message=_("Ingen dato er endret.")))
+        problems.append(act_forms.Problem(field=field, message=_("Ingen dato er endret.")))
     if problems:
-        return _page("dates.html", instance, problems, bound=bound)
+        return act_forms.page("dates.html", instance, problems, bound=bound)
     with acting() as (session, actor):
-        held = _locked(session, actor, id)
+        held = act_forms.locked(session, actor, id)
         process_instances.set_facts(session, held, moved, now=now(), actor_id=actor.id, reason=reason)
-    return _done(id, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
+    return act_forms.done(id, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
 
 
-def _moved(bound: Sequence[case_facts.Bound], problems: list[Problem]) -> dict[str, date]:
+def _moved(bound: Sequence[case_facts.Bound], problems: list[act_forms.Problem]) -> dict[str, date]:
     moved: dict[str, date] = {}
     for fact in bound:
-        day = _date(problems, f"fact-{fact.fact}", _("Skriv datoen for «%(name)s».", name=fact.name))
+        day = act_forms.date_given(problems, f"fact-{fact.fact}", _("Skriv datoen for «%(name)s».", name=fact.name))
         if day is not None and day != fact.day:
             moved[fact.fact] = day
             if day < today():
                 text = _("«%(name)s» kan ikke flyttes til en dag som har vært.", name=fact.name)
-                problems.append(Problem(field=f"fact-{fact.fact}", message=text))
+                problems.append(act_forms.Problem(field=f"fact-{fact.fact}", message=text))
     return moved
-
-
-def retry(id: str, incident_id: str) -> ResponseReturnValue:
-    """Run what failed again."""
-    with acting() as (session, actor):
-        instance = process_instances.locked(session, _own(session, actor, id).id)
-        incident = session.scalar(
-            select(Incident).where(Incident.public_id == incident_id, Incident.instance_id == instance.id)
-        )
-        if incident is None:
-            raise NotFound(_("Saken har ingen slik feil."))
-        process_instances.retry(session, instance, incident, now=now(), actor_id=actor.id)
-        session.flush()  # an element that failed again has a new incident
-        left = process_instances.open_incidents(session, instance)
-    if left:
-        flash(_("Det feilet igjen. Meld fra til den som drifter Avtaleflyt."), "danger")
-        return redirect(url_for("cases.show", id=id), 303)
-    return _done(id, _("Det gikk bra denne gangen. Saken går videre."))
 
 
 _ROUTES: Mapping[str, Callable[..., ResponseReturnValue]] = {

@@ -83,23 +83,26 @@ def _card(
     instance: ProcessInstance, steps: list[Step], tasks: dict[int, list[UserTask]], stands: bool, words: Formatter
 ) -> CaseCard:
     has_ball = ball(steps, tasks, instance, words) or Ball(who=_("Ingen"), about="")
-    nobody = stands or (not steps and instance.wake_at is None)
+    on_hold = instance.state == "suspended"
+    nobody = not on_hold and (stands or (not steps and instance.wake_at is None))
     return CaseCard(
         public_id=instance.public_id,
         title=instance.title,
         status=_status(instance, has_ball, nobody),
         ball=has_ball,
-        if_nothing=_if_nothing(steps, has_ball, nobody, words),
+        if_nothing=_("Saken venter til den settes i gang igjen.")
+        if on_hold
+        else _if_nothing(steps, has_ball, nobody, words),
         hurry=nobody or has_ball.overdue,
         nobody=nobody,
     )
 
 
 def _status(instance: ProcessInstance, has_ball: Ball, nobody: bool) -> Status:
-    if nobody:
-        return Status(word=_("Ingen har ballen"), icon="pause", color="danger")
     if instance.state == "suspended":
         return Status(word=_("Satt på vent"), icon="pause", color="warning")
+    if nobody:
+        return Status(word=_("Ingen har ballen"), icon="pause", color="danger")
     if has_ball.overdue:
         return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
     return Status(word=_("I rute"), icon="ferdig", color="success")

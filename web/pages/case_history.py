@@ -1,6 +1,6 @@
 """Reads a case's history with the names its sentences need, and leaves out what is not for this reader."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,12 @@ from web.pages import case_status, history_words
 from web.pages.history_words import Names, StepName, TaskName
 
 #: Reasons that everyone in the case may read: they are about the case, not about one party's answer.
-_OPEN_NOTES = frozenset({"facts-set", "cancelled", "skipped"})
+_OPEN_NOTES = frozenset(
+    {"facts-set", "cancelled", "skipped", "suspended", "resumed", "reopened", "moved", "incident-skipped"}
+    | {"party-added", "party-removed"}
+)
+#: What only the owner reads of an event's data: a variable may be somebody's answer.
+_OWNERS = {"variable-set": ("old", "new")}
 OUTCOME = "utfall"
 
 
@@ -63,13 +68,15 @@ def entries(
         if event.kind in history_words.INTERNAL and not (owner or concerned):
             continue
         released = owner or concerned or task is None or task.step_id not in open_steps
-        text = history_words.sentence(_shown(event, released=released), names)
+        hidden = () if owner else _OWNERS.get(event.kind, ())
+        text = history_words.sentence(_shown(event, released=released, hidden=hidden), names)
         found.append(Entry(at=event.at, text=text, note=_note(event, owner=owner, concerned=concerned)))
     return found
 
 
-def _shown(event: HistoryEvent, *, released: bool) -> _Shown:
-    data = event.data if released else {name: value for name, value in event.data.items() if name != "outcome"}
+def _shown(event: HistoryEvent, *, released: bool, hidden: Collection[str]) -> _Shown:
+    kept_back = {*hidden, *(() if released else ("outcome",))}
+    data = {name: value for name, value in event.data.items() if name not in kept_back}
     return _Shown(
         kind=event.kind, actor_id=event.actor_id, on_behalf_of_id=event.on_behalf_of_id, task_id=event.task_id,
         data=data,

@@ -47,7 +47,7 @@ class CaseList:
 def may_start(session: Session, person: Person) -> bool:
     """Is the person in a group that some process's latest version names as its starters?"""
     definitions = deployments.latest_definitions(session, person.community_id)
-    return any(person.group_keys & set(deployments.model_of(d.xml).starter_groups) for d in definitions)
+    return any(person.group_keys & set(deployments.model_of(d.xml, d.key).starter_groups) for d in definitions)
 
 
 def cases(session: Session, person: Person, words: Formatter, *, wanted: str, sorting: str, page: int) -> CaseList:

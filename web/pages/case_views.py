@@ -8,14 +8,15 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
-from engine import deployments, identity, process_instances
+from engine import deployments, identity, incidents
 from engine.calendar import Calendar
 from engine.identity import Person
-from engine.model import HistoryEvent, Incident, ProcessInstance, Step, UserTask
+from engine.model import HistoryEvent, ProcessInstance, Step, UserTask
 from web.formatting import Formatter, tallord
-from web.pages import case_facts, case_history, case_status, case_timeline, delivery_views
+from web.pages import case_facts, case_history, case_mending, case_status, case_timeline, delivery_views
 from web.pages.case_facts import Bound, CaseFacts
 from web.pages.case_history import Entry
+from web.pages.case_mending import IncidentView
 from web.pages.case_status import Holder, Status
 from web.pages.case_timeline import TimelineView
 from web.pages.delivery_views import MailRow, Unreached
@@ -87,7 +88,9 @@ class CaseView:
     instance: ProcessInstance
     owns: bool
     ball: Ball | None
-    incidents: tuple[tuple[Incident, str], ...]
+    incidents: tuple[IncidentView, ...]
+    on_hold: str
+    may_ask_more: bool
     unreached: tuple[Unreached, ...]
     asked: tuple[StepView, ...]
     single: tuple[StepView, ...]
@@ -137,17 +140,18 @@ def case_view(
     mails = delivery_views.mails_of(session, instance) if owns else []
     came_back = delivery_views.bounced_tasks(mails)
     about, dates = case_facts.about(session, instance)
-    incidents = process_instances.open_incidents(session, instance)
+    failed = incidents.open_incidents(session, instance)
     steps = [_step_view(step, rows, person, words, came_back) for step in rows.steps]
     waiting = [view for step, view in zip(rows.steps, steps, strict=True) if step.state == "open"]
     planned, sent = delivery_views.planned_rows(mails, words), delivery_views.sent_rows(mails, words)
     stages = case_timeline.stages(case_timeline.plan_of(session, instance), rows.steps, calendar)
-    names = case_history.element_names(session, instance)
     return CaseView(
         instance=instance,
         owns=owns,
         ball=ball(rows.open_steps, rows.by_step, instance, words),
-        incidents=tuple((incident, names.get(incident.element_id, incident.element_id)) for incident in incidents),
+        incidents=tuple(case_mending.view_of(session, instance, incident) for incident in failed),
+        on_hold=_on_hold(session, instance),
+        may_ask_more=any(view.several for view in waiting),
         unreached=delivery_views.unreached(mails),
         asked=tuple(view for view in waiting if view.several),
         single=tuple(view for view in waiting if not view.several),
@@ -164,6 +168,15 @@ def case_view(
         diagrams=tuple(_diagrams(session, instance, rows)),
         facts=case_facts.facts(session, instance, about, dates),
     )  # fmt: skip
+
+
+def _on_hold(session: Session, instance: ProcessInstance) -> str:
+    """Why the case is on hold; empty unless it is."""
+    if instance.state != "suspended":
+        return ""
+    held = (HistoryEvent.instance_id == instance.id) & (HistoryEvent.kind == "suspended")
+    query = select(HistoryEvent.note).where(held).order_by(HistoryEvent.sequence.desc())
+    return session.scalars(query.limit(1)).first() or ""
 
 
 def _body(bound: Bound) -> str:
@@ -218,6 +231,8 @@ def ball(
     """Who has the ball in the step that is due first; None once the case has ended."""
     if instance.state not in ("active", "suspended"):
         return None
+    if instance.state == "suspended":
+        return Ball(who=_("Ingen"), about=_("Saken er satt på vent."))
     if not open_steps:
         return _nobody(instance, words)
     step = min(open_steps, key=lambda s: (s.due_date or date.max, -s.total, s.id))

@@ -1,5 +1,6 @@
 """History in plain words: a code and its data become a sentence in Bokmål. Pure; the names come from the caller."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,6 +10,8 @@ from flask_babel import gettext as _
 
 from web.formatting import liste, tallord
 
+#: Of a longer value the sentence shows the beginning.
+MAX_SHOWN = 60
 #: What a reader can do without in the short list: each is told by the event beside it.
 MINOR = frozenset(
     {"claimed", "released", "step-completed", "step-skipped", "step-withdrawn", "document-added", "document-removed"}
@@ -159,6 +162,75 @@ def _retried(event: Event, names: Names) -> str:
     return _("%(who)s prøvde «%(step)s» på nytt.", who=_who(event, names), step=_element(event, names))
 
 
+def _again(event: Event, names: Names) -> str:
+    return _("«%(step)s» feilet igjen.", step=_element(event, names))
+
+
+def _passed(event: Event, names: Names) -> str:
+    return _("«%(step)s» gikk bra da systemet prøvde igjen.", step=_element(event, names))
+
+
+def _stands(event: Event, names: Names) -> str:
+    return _("Systemet prøver ikke «%(step)s» lenger av seg selv.", step=_element(event, names))
+
+
+def _element_skipped(event: Event, names: Names) -> str:
+    return _("%(who)s lot saken gå videre uten «%(step)s».", who=_who(event, names), step=_element(event, names))
+
+
+def _variable(event: Event, names: Names) -> str:
+    who, name = _who(event, names), event.data.get("name") or _("en verdi")
+    if "new" not in event.data:  # values are the owner's business
+        return _("%(who)s endret «%(name)s».", who=who, name=name)
+    return _(
+        "%(who)s endret verdien «%(name)s» fra %(old)s til %(new)s.",
+        who=who, name=name, old=_value(event.data.get("old")), new=_value(event.data["new"]),
+    )  # fmt: skip
+
+
+def _value(value: object) -> str:
+    """A variable's value, short enough for a sentence."""
+    if value is None:
+        return _("ingenting")
+    if isinstance(value, bool):
+        return _("ja") if value else _("nei")
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"«{text}»" if len(text) <= MAX_SHOWN else f"«{text[:MAX_SHOWN]} …»"
+
+
+def _put_elsewhere(event: Event, names: Names) -> str:
+    to = str(event.data.get("to") or "")
+    return _(
+        "%(who)s flyttet saken fra «%(step)s» til «%(to)s».",
+        who=_who(event, names), step=_element(event, names), to=names.elements.get(to, to),
+    )  # fmt: skip
+
+
+def _suspended(event: Event, names: Names) -> str:
+    return _("%(who)s satte saken på vent.", who=_who(event, names))
+
+
+def _resumed(event: Event, names: Names) -> str:
+    return _("%(who)s lot saken fortsette.", who=_who(event, names))
+
+
+def _reopened(event: Event, names: Names) -> str:
+    return _("%(who)s åpnet saken igjen.", who=_who(event, names))
+
+
+def _migrated(event: Event, names: Names) -> str:
+    who = _who(event, names)
+    return _("%(who)s flyttet saken til versjon %(version)s av modellen.", who=who, version=event.data.get("new", ""))
+
+
+def _migration_reverted(event: Event, names: Names) -> str:
+    return _("%(who)s flyttet saken tilbake til den forrige versjonen av modellen.", who=_who(event, names))
+
+
+def _received(event: Event, names: Names) -> str:
+    return _("Saken fikk beskjeden «%(name)s».", name=event.data.get("name", ""))
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +366,20 @@ def _task_closed(event: Event, names: Names) -> str:
     return _("Fristen for «%(task)s» gikk ut uten svar fra %(whom)s.", task=task.name, whom=whom)
 
 
+def _taken_back(event: Event, names: Names) -> str:
+    return _("%(who)s trakk svaret på «%(task)s»%(party)s.", **_about(event, names))
+
+
+def _party_added(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    return _("%(who)s spurte også %(party)s i «%(task)s».", who=_who(event, names), party=task.party, task=task.name)
+
+
+def _party_removed(event: Event, names: Names) -> str:
+    task = _task(event, names)
+    return _("%(who)s tok %(party)s ut av «%(task)s».", who=_who(event, names), party=task.party, task=task.name)
+
+
 def _document_added(event: Event, names: Names) -> str:
     if event.task_id is None:
         return _("%(who)s la en fil til saken.", who=_who(event, names))
@@ -333,7 +419,23 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "cancelled": _cancelled,
     "facts-set": _facts,
     "incident": _incident,
+    "migrated": _migrated,
+    "migration-reverted": _migration_reverted,
+    "message-received": _received,
+    "signal-received": _received,
+    "suspended": _suspended,
+    "resumed": _resumed,
+    "reopened": _reopened,
     "incident-retried": _retried,
+    "incident-again": _again,
+    "incident-passed": _passed,
+    "incident-stands": _stands,
+    "incident-skipped": _element_skipped,
+    "variable-set": _variable,
+    "moved": _put_elsewhere,
+    "taken-back": _taken_back,
+    "party-added": _party_added,
+    "party-removed": _party_removed,
     "step-opened": _opened,
     "step-completed": _step_completed,
     "step-closed": _step_closed,

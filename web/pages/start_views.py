@@ -52,7 +52,7 @@ def processes(session: Session, person: Person) -> list[ProcessChoice]:
 
 
 def _process(session: Session, definition: ProcessDefinition) -> ProcessChoice:
-    model = deployments.model_of(definition.xml)
+    model = deployments.model_of(definition.xml, definition.key)
     about = start_needs.needs(session, definition).about
     return ProcessChoice(key=definition.key, name=definition.name, description=model.documentation, about=about)
 

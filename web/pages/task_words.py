@@ -141,6 +141,8 @@ def what_happened(task: UserTask, reader: Reader, who: str = "") -> str:
         return _("Den som styrer saken, gikk videre uten dette svaret.")
     if task.state == "withdrawn":
         return _("Oppgaven er trukket tilbake, fordi saken har gått videre.")
+    if task.instance.state == "suspended":
+        return _("Saken er satt på vent. Du kan svare når den fortsetter.")
     if task.state == "submitted":
         return _("Svaret er alt sendt til godkjenning hos %(name)s.", name=holder(task))
     if task.state == "pending":

@@ -6,7 +6,7 @@ const MARKERS = { active: "af-aktiv", done: "af-gjort" };
 
 /**
  * Draws the model at `data-bpmn-url` inside `holder`; `data-active` and `data-done` are comma-separated element ids.
- * Ids that the model lacks are passed over: a pinned version may differ from what the page knows.
+ * Ids that the model lacks are passed over: a pinned version may differ from what the page knows. Answers the viewer.
  */
 export async function draw(holder) {
   const response = await fetch(holder.dataset.bpmnUrl, { headers: { Accept: "application/xml" } });
@@ -21,6 +21,7 @@ export async function draw(holder) {
   }
   connectButtons(holder, viewer);
   show(canvas, ids(holder.dataset.active).map((id) => elements.get(id)).find(Boolean));
+  return viewer;
 }
 
 /** The whole model where its words can then be read, else the part where something happens now. */
