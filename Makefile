@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 MESSAGES := web/translations/en/LC_MESSAGES/messages.mo
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check migrations bench chaos screenshots clean
+.PHONY: help setup run test check migrations bench chaos screenshots conformance clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,6 +55,9 @@ chaos: setup ## Kill processes at random moments (N=200)
 
 screenshots: setup ## Take the README's screenshots
 	@$(BIN)/python docs/screenshots.py
+
+conformance: setup ## Write the table of docs/reference/bpmn.md from its tests
+	@$(BIN)/python -m tests.conformance.table
 
 clean: ## Remove what was set up, keep the database
 	@rm -rf $(VENV) node_modules web/static/dist $(MESSAGES)

@@ -248,6 +248,7 @@ def form_in(key: str, text: str) -> dict[str, Any]:
         raise InvalidInput(f"The form is no JSON: {error}.") from None
     if not isinstance(definition, dict):
         raise InvalidInput("The form must be a JSON object.")
+    definition = {**definition, "id": definition.get("id") or key}
     try:
         forms.load(definition)
     except FormError as error:

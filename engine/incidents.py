@@ -82,9 +82,7 @@ def resolve(
     instance.open_incidents -= 1
 
 
-def resolve_gone(
-    session: Session, instance: ProcessInstance, paths: Iterable[str] | None, *, now: datetime
-) -> None:
+def resolve_gone(session: Session, instance: ProcessInstance, paths: Iterable[str] | None, *, now: datetime) -> None:
     """Resolve what ended with its case (`paths` None) or with the sub-process or call that it stood in."""
     alive = None if paths is None else {"", *paths}
     for incident in open_incidents(session, instance):

@@ -130,8 +130,11 @@ def set_variable(
 
 
 def variables(session: Session, instance: ProcessInstance, call_path: str, *, now: datetime) -> dict[str, Any]:
-    """The process variables at a place, as the live state has them."""
-    return dict(process_instances.execution_of(session, instance, now).variables(call_path))
+    """The process variables at a place, as the live state has them. Raises InvalidInput where nothing runs there."""
+    execution = process_instances.execution_of(session, instance, now)
+    if call_path and call_path not in incidents.call_paths(execution):
+        raise InvalidInput(f"Nothing runs at {call_path!r} now.", field="call_path")
+    return execution.variables(call_path)
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from engine import incidents, jobs, mending, process_instances
+from engine import incidents, jobs, mending, messages, process_instances, starts
 from engine.clock import Clock
 from engine.database import Database
 
@@ -31,8 +31,11 @@ def drain(database: Database, handlers: Mapping[str, jobs.Handler], workers: tup
     with database.reading() as session:
         due = process_instances.due(session, now, BATCH)
         failed = incidents.due(session, now, BATCH)
+        starting = starts.due(session, now, BATCH)
     for instance_id in due:
         done += _wake(database, instance_id, now)
+    for subscription_id in starting:
+        done += _start(database, subscription_id, now)
     for incident_id in failed:
         done += _retry(database, incident_id, now)
     done += _repeat(lambda: jobs.run_one(database, handlers, now))
@@ -58,6 +61,17 @@ def _wake(database: Database, instance_id: int, now: datetime) -> bool:
         log.exception("wake failed", extra={"instance": instance_id})
         with database.transaction() as session:
             process_instances.stand_still(session, instance_id, f"{type(error).__name__}: {error}"[:2000], now=now)
+        return False
+
+
+def _start(database: Database, subscription_id: int, now: datetime) -> bool:
+    try:
+        with database.transaction() as session:
+            return messages.start_due(session, subscription_id, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: it stays due
+    except Exception:  # a process that can't be started stays due and is logged; the others are started
+        log.exception("start by timer failed", extra={"subscription": subscription_id})
         return False
 
 

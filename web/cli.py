@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from engine.errors import EngineError, InvalidInput, ModelRefused
 from engine.model import User
-from web import case_commands, commands, migration_commands, model_commands, running
+from web import case_commands, commands, message_commands, migration_commands, model_commands, running
 from web.cli_parts import community_of, json_option, services, show
 from web.settings import Settings
 
@@ -295,6 +295,7 @@ def cancel(ctx: click.Context, instance_id: str, reason: str, user_key: str | No
 
 
 main.add_command(case_commands.case)
+main.add_command(message_commands.message)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from agreements import communities, starting
 from agreements.cases import MEETING_FACTS
+from agreements.functions import FUNCTIONS
 from agreements.start_needs import LISTS
 from agreements.starting import StartRequest
 from engine import deployments, history, identity, incidents, process_instances, user_tasks
@@ -73,7 +74,9 @@ def deploy(
     session: Session, community: Community, models: Sequence[Path], *, now: datetime, note: str
 ) -> list[dict[str, Any]]:
     """Deploy models; answers key and version of each."""
-    deployed = deployments.deploy(session, community.id, sources(models), now=now, actor_id=None, note=note)
+    deployed = deployments.deploy(
+        session, community.id, sources(models), now=now, actor_id=None, note=note, functions=FUNCTIONS
+    )
     return [{"key": d.key, "name": d.name, "version": d.version, "checksum": d.checksum} for d in deployed]
 
 
@@ -86,7 +89,9 @@ def lint(models: Sequence[Path]) -> list[dict[str, Any]]:
     return [
         {"file": path.name, **asdict(finding)}
         for path, source in zip(models, given, strict=True)
-        for _model, findings in deployments.check([source], deployed=callable_ids, names=START_NAMES | bound)
+        for _model, findings in deployments.check(
+            [source], deployed=callable_ids, functions=FUNCTIONS, names=START_NAMES | bound
+        )
         for finding in findings
     ]
 

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 
 from sqlalchemy.orm import Session
 
+from agreements.functions import FUNCTIONS
 from agreements.starting import Prepared
 from engine import identity, planning
 from engine.calendar import Calendar
@@ -107,7 +108,9 @@ def plan_for(session: Session, community: Community, prepared: Prepared, *, now:
         definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
         roles=prepared.roles, owner_group=prepared.owner_group,
     )  # fmt: skip
-    rehearsal = planning.rehearse(session, start, now=now, elapsed=postbox.elapsed, happened=postbox.happened)
+    rehearsal = planning.rehearse(
+        session, start, now=now, functions=FUNCTIONS, elapsed=postbox.elapsed, happened=postbox.happened
+    )
     rehearsal.database.dispose()
     calendar = identity.calendar_of(community)
     today = calendar.local_date(now)

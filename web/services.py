@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from engine import deployments, jobs, scheduling
+from agreements.functions import FUNCTIONS
+from engine import deployments, jobs, messages, scheduling, service_tasks
 from engine.clock import Clock, shifted, utc_now
 from engine.database import Database
 from engine.model import ClockOffset
@@ -29,7 +30,11 @@ class Services:
     @property
     def handlers(self) -> Mapping[str, jobs.Handler]:
         """What the engine's jobs do."""
-        return delivery.handlers(self.notifications)
+        return {
+            **delivery.handlers(self.notifications),
+            **messages.handlers(),
+            **service_tasks.handlers(FUNCTIONS),
+        }
 
     def drain(self, now: datetime) -> int:
         """Do everything that is due; answers how much was done."""

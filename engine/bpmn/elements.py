@@ -88,7 +88,7 @@ class Element(TaskSpec):  # type: ignore[misc]
         """Take in what is mapped, then begin."""
         case = case_of(token)
         if self.mappings.inputs:
-            token.data.update({name: case.value(token, source) for name, source in self.mappings.inputs.items()})
+            token.data.update({name: case.mapped(token, source) for name, source in self.mappings.inputs.items()})
         for script in self.mappings.before:
             case.run_script(token, script)
         return self.begin(token)
@@ -105,7 +105,7 @@ class Element(TaskSpec):  # type: ignore[misc]
     def give_out(self, token: Token) -> None:
         """Map the element's results into the variables around it."""
         case = case_of(token)
-        given = {name: case.value(token, source) for name, source in self.mappings.outputs.items()}
+        given = {name: case.mapped(token, source) for name, source in self.mappings.outputs.items()}
         token.data.clear()
         tokens.set_variables(token, given)
         for script in self.mappings.after:
@@ -310,7 +310,7 @@ class Activity(Element):
     def give_out_of_instance(self, token: Token) -> None:
         """As `give_out`, but what is local to the instance stays until its marker has seen it."""
         case = case_of(token)
-        tokens.set_variables(token, {n: case.value(token, source) for n, source in self.mappings.outputs.items()})
+        tokens.set_variables(token, {n: case.mapped(token, source) for n, source in self.mappings.outputs.items()})
         for script in self.mappings.after:
             case.run_script(token, script)
 
@@ -428,6 +428,8 @@ class CallActivity(SubProcess):
         for local in reversed(list(tokens.local_variables(token))):
             variables.update(local)
         scope = super().open(token, **known)
+        if not scope.spec.starts:
+            raise ExpressionError("The called process has no start event without a trigger", 1, self.inner)
         scope.data.update(variables)
         token.internal_data["set"] = []
         return scope

@@ -9,6 +9,7 @@ from lxml import etree
 from engine.bpmn.timers import TimerKind
 
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
 _SUFFIX = "EventDefinition"
 #: Attribute of an event definition -> the element it refers to, and the attribute that names it.
 _REFERENCES = {
@@ -37,6 +38,9 @@ class EventDefinition:
     condition: str = ""
     #: Expression whose value tells whose message it is.
     correlation: str = ""
+    #: Variables that get the code of the error or escalation that is caught, and the error's message.
+    code_variable: str = ""
+    message_variable: str = ""
 
     @property
     def is_own_due_date(self) -> bool:
@@ -130,7 +134,9 @@ def definition_of(
         return EventDefinition(kind=kind, condition=(element.findtext(_tag("condition")) or "").strip())
     if kind == "link":
         return EventDefinition(kind=kind, name=(element.get("name") or event.get("name") or "").strip())
-    return EventDefinition(kind=kind, name=_name(element, declared))
+    code = element.get(f"{{{CAMUNDA}}}{kind}CodeVariable", "")
+    message = element.get(f"{{{CAMUNDA}}}errorMessageVariable", "")
+    return EventDefinition(kind=kind, name=_name(element, declared), code_variable=code, message_variable=message)
 
 
 def _name(element: etree._Element, declared: Vocabulary) -> str:

@@ -154,9 +154,10 @@ def throw(token: Token, definition: EventDefinition) -> None:
     elif definition.kind == "error":
         throw_error(token, case.text(token, definition.name))
     elif definition.kind == "escalation":
-        catcher = catcher_above(token, "escalation", case.text(token, definition.name))
+        code = case.text(token, definition.name)
+        catcher = catcher_above(token, "escalation", code)
         if catcher is not None:
-            trigger(catcher, dict(token.data))
+            _catch(catcher, _sent(token), code, "")
     elif definition.kind == "terminate":
         for other in tokens.tokens_in(token.workflow):
             if other is not token:
@@ -165,8 +166,15 @@ def throw(token: Token, definition: EventDefinition) -> None:
         _cancel_transaction(token)
 
 
+def _sent(token: Token) -> dict[str, Any]:
+    """What a throwing element sends with its event: its inputs."""
+    spec = token.task_spec
+    throws = isinstance(spec, elements.ThrowEvent | elements.SendTask)
+    return {name: token.data[name] for name in spec.mappings.inputs} if throws else {}
+
+
 def _throw_far(case: "Execution", token: Token, definition: EventDefinition) -> None:
-    name, payload = case.text(token, definition.name), dict(token.data)
+    name, payload = case.text(token, definition.name), _sent(token)
     correlation = ""
     if definition.correlation:
         correlation = case.text(token, "${" + definition.correlation.removeprefix("${").removesuffix("}") + "}")
@@ -184,7 +192,15 @@ def throw_error(token: Token, code: str, message: str = "") -> None:
         raise ExpressionError(
             f"Nothing catches the error {code or 'without a code'}{message and ': ' + message}", 1, code
         )
-    trigger(catcher, dict(token.data))
+    _catch(catcher, _sent(token), code, message)
+
+
+def _catch(catcher: Token, payload: Mapping[str, Any], code: str, message: str) -> None:
+    """Let an event catch an error or escalation; its model may name variables for what it was."""
+    definition = catcher.task_spec.definition
+    told = {definition.code_variable: code, definition.message_variable: message}
+    tokens.set_variables(catcher, {name: value for name, value in told.items() if name})
+    trigger(catcher, payload)
 
 
 def _cancel_transaction(token: Token) -> None:

@@ -25,7 +25,7 @@ from engine.bpmn.scripts import parse_script
 from engine.bpmn.scripts import run as run_script
 from engine.bpmn.tokens import Case, Token, tokens_in
 from engine.calendar import Calendar
-from engine.errors import ElementFailed
+from engine.errors import ElementFailed, InvalidInput
 
 #: An act that makes more automatic elements run than this is an endless loop.
 MAX_ELEMENTS = 50_000
@@ -144,7 +144,12 @@ class Execution:
         payload: Mapping[str, object] | None = None,
         **context: Any,
     ) -> "Execution":
-        """A new case with `data` as its process variables, not yet advanced; begun by the start event `event`."""
+        """A new case with `data` as its process variables, not yet advanced; begun by the start event `event`.
+
+        Raises InvalidInput where only an event can start the process and none is given.
+        """
+        if not (event or specification.spec.starts):
+            raise InvalidInput("The process has no plain start event: a message, a signal or time starts it.")
         execution = cls(specification, Case(specification.spec, specification.subprocesses), **context)
         scope = execution.workflow
         scope.data.update(data)
@@ -496,6 +501,10 @@ class Execution:
             return text
         value = self.value(token, text)
         return value if isinstance(value, str) else str(value)
+
+    def mapped(self, token: Token, source: str) -> Any:
+        """What an input or output parameter comes to: plain text as it stands, `${…}` evaluated."""
+        return source if is_literal(source) else self.value(token, source)
 
     def run_script(self, token: Token, script: str) -> None:
         """Run a script of the safe language; what it assigns become variables."""

@@ -161,7 +161,7 @@ def _call(call: etree._Element) -> Iterator[ExpressionPlace]:
 def _mappings(element: etree._Element, extension: etree._Element) -> Iterator[ExpressionPlace]:
     for name in ("inputParameter", "outputParameter"):
         for parameter in extension.findall(f"camunda:inputOutput/camunda:{name}", NS):
-            yield from _one(element, f"camunda:{name}", parameter.text)
+            yield from _one(element, f"camunda:{name}", parameter.text, "name")
     for script in extension.findall("camunda:executionListener/camunda:script", NS):
         yield from _one(element, "camunda:executionListener", script.text, "script")
 

@@ -30,7 +30,7 @@ MAX_ID, MAX_KEY, MAX_NAME, MAX_PATH = 120, 120, 300, 300
 _DI = "http://www.omg.org/spec/BPMN/20100524/DI"
 _ID = re.compile(r"[^\W\d][\w.\-]*")
 _BOOLEANS = (
-    "isExecutable", "cancelActivity", "isInterrupting", "triggeredByEvent", "isSequential", "testBefore", "instantiate",
+    "cancelActivity", "isInterrupting", "triggeredByEvent", "isSequential", "testBefore", "instantiate",
     "isForCompensation", "parallelMultiple",
 )  # fmt: skip
 _CONVERSATIONS = (

@@ -107,6 +107,9 @@ def _names_set(drawing: Drawing, places: Iterable[ExpressionPlace], forms: Mappi
         yield parameter.get("name", "")
     for out in drawing.process.iter(f"{{{CAMUNDA}}}out"):
         yield out.get("target", "")
+    for definition in drawing.all("errorEventDefinition", "escalationEventDefinition"):
+        for name in ("errorCodeVariable", "errorMessageVariable", "escalationCodeVariable"):
+            yield definition.get(f"{{{CAMUNDA}}}{name}", "")
 
 
 def _marker(marker: etree._Element) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from lxml import etree
 
 from engine.bpmn.documents import BPMN, CAMUNDA, NS, local_name, shown, tag
-from engine.bpmn.lint_drawing import PEOPLE, RUNS, Drawing, Node, finding
+from engine.bpmn.lint_drawing import GATEWAYS, PEOPLE, RUNS, Drawing, Node, finding
 from engine.bpmn.lint_tasks import script_format
 from engine.errors import Finding
 
@@ -44,7 +44,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
 #: Versions are pinned when a case starts: these mean the same.
 _BINDINGS = frozenset({"latest", "deployment"})
 _CAMUNDA_ELEMENTS: Mapping[str, frozenset[str]] = {
-    "inputOutput": RUNS,
+    "inputOutput": RUNS - GATEWAYS,
     "executionListener": RUNS,
     "in": frozenset({"callActivity"}),
     "out": frozenset({"callActivity"}),

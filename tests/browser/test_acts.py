@@ -1,4 +1,4 @@
-"""An owner mends, holds, reopens and moves a case in a browser; someone takes an answer back. All of it is accessible."""
+"""An owner mends, holds, reopens and moves a case in a browser; someone takes an answer back. All is accessible."""
 
 import pytest
 from playwright.sync_api import Page, expect

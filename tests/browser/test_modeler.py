@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from engine import deployments, drafts
+from engine.bpmn.differences import differences
 from engine.deployments import Source
 from tests.browser.conftest import NARROW, WIDE, Site, axe, overflows
-from tests.world import MEETING_CASE
+from tests.world import EVALUATION, MANDATE, MEETING_CASE
 
 
 def _new_draft(page: Page, name: str, key: str) -> None:
@@ -157,6 +158,27 @@ def test_what_the_panel_says_stands_in_the_file_and_the_rest_is_kept(site: Site)
     # what stood there before and has no field of its own, or was not touched
     assert (task.properties["action"], task.properties["minutes"]) == ("Send innkalling", "20")
     assert model.user_tasks["treat_case"].properties["title"] == "${treatment_title}"
+
+
+@pytest.mark.parametrize("key", [EVALUATION, MANDATE])
+def test_a_model_that_goes_through_the_modeller_says_what_it_said(site: Site, key: str) -> None:
+    with site.world.database.transaction() as session:
+        known = deployments.latest(session, site.world.community_id, key)
+        admin = site.world.person(session, "administrator")
+        draft = drafts.open_version(session, known, person=admin, now=site.world.clock())
+    page = site.visit("administrator")
+    page.goto(f"/modellutkast/{draft.public_id}")
+    _ready(page)
+    _choose(page, "Hele prosessen")
+    _fill(page, "Prosessens navn", "Et annet navn")
+    _saved(page)
+    with site.world.database.reading() as session:
+        saved = drafts.find(session, admin, draft.public_id)
+        found = differences(drafts.content_of(known), drafts.content_of(saved))
+    assert {(d.kind, d.element_type, d.what) for d in found} == {
+        ("changed", "process", "name"),
+        ("changed", "participant", "name"),
+    }
 
 
 def test_nothing_is_lost_when_somebody_else_saves(site: Site) -> None:

@@ -6,11 +6,12 @@ when the block is over, and say on the way which automatic tasks ran.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
+from itertools import count, pairwise
 
 from tests.conformance.drawing import (
     boundary,
+    handler,
     loop,
     mapping,
     node,
@@ -99,7 +100,20 @@ class Each:
     sequential: bool
 
 
-Block = Asks | Does | Passes | Sequence_ | Choice | Together | Some | Again | Inner | Each
+@dataclass(frozen=True)
+class Watched:
+    """A sub-process that hears the signal A. Then somebody is asked, by the name `handler`.
+
+    `kind` says where: at an interrupting boundary event (`outside`), in an event sub-process that interrupts
+    (`instead`), or in one that does not (`beside`).
+    """
+
+    body: "Block"
+    handler: str
+    kind: str
+
+
+Block = Asks | Does | Passes | Sequence_ | Choice | Together | Some | Again | Inner | Each | Watched
 
 
 # --- as BPMN ----------------------------------------------------------------------------------------------------------
@@ -143,7 +157,7 @@ def _draw(block: Block, drawing: Drawing) -> tuple[str, str]:
             return f"p{number}", f"p{number}"
         case Sequence_(parts):
             drawn = [_draw(part, drawing) for part in parts]
-            drawing.flows += [f"{one[1]}>{two[0]}" for one, two in zip(drawn, drawn[1:], strict=False)]
+            drawing.flows += [f"{one[1]}>{two[0]}" for one, two in pairwise(drawn)]
             return drawn[0][0], drawn[-1][1]
         case Choice(branches, taken):
             return _gateways(f"xor{number}", branches, {taken}, drawing)
@@ -154,11 +168,18 @@ def _draw(block: Block, drawing: Drawing) -> tuple[str, str]:
         case Again(body, times, False):
             return _loop(number, body, times, drawing)
         case Again(body, times, True):
-            marker = loop("${loopCounter < %d}" % times)
+            marker = loop(f"${{loopCounter < {times}}}")
         case Inner(body):
             marker = ""
         case Each(body, times, sequential):
             marker = several(str(list(range(times))), sequential=sequential)
+        case Watched(body, name, "outside"):
+            return _watched_outside(number, body, name, drawing)
+        case Watched(body, name, kind):
+            hears = handler(
+                f"h{number}", refers("signal", "A"), f">{name} {name}>end{number}H", interrupting=kind == "instead"
+            )
+            return _sub_process(number, body, "", drawing, hears)
     return _sub_process(number, body, marker, drawing)
 
 
@@ -188,13 +209,20 @@ def _loop(number: int, body: Block, times: int, drawing: Drawing) -> tuple[str, 
     return begin, f"o{number}"
 
 
-def _sub_process(number: int, body: Block, marker: str, drawing: Drawing) -> tuple[str, str]:
+def _watched_outside(number: int, body: Block, name: str, drawing: Drawing) -> tuple[str, str]:
+    inner, _ = _sub_process(number, body, "", drawing)
+    drawing.nodes.append(boundary(f"b{number}", inner, refers("signal", "A")))
+    drawing.flows += [f"{inner}>xor{number}", f"b{number}>{name}", f"{name}>xor{number}"]
+    return inner, f"xor{number}"
+
+
+def _sub_process(number: int, body: Block, marker: str, drawing: Drawing, *beside: str) -> tuple[str, str]:
     inside = Drawing(numbers=drawing.numbers)
     first, last = _draw(body, inside)
     inside.flows += [f"start{number}>{first}", f"{last}>end{number}"]
     # Counters are each instance's own.
     own = mapping(takes=dict.fromkeys(inside.counters, "${0}")) if inside.counters else ""
-    drawn = scope(" ".join(inside.flows), *inside.nodes, conditions=inside.conditions)
+    drawn = scope(" ".join(inside.flows), *inside.nodes, *beside, conditions=inside.conditions)
     drawing.nodes.append(sub_process(f"s{number}", drawn, inner=marker, extension=own))
     return f"s{number}", f"s{number}"
 
@@ -218,6 +246,10 @@ class Oracle:
     def answer(self, place: str) -> None:
         """Somebody answers at a place."""
         self.term = self._answered(self.term, place)
+
+    def signal(self) -> None:
+        """The signal A comes."""
+        self.term = self._signalled(self.term)
 
     def _begin(self, block: Block, path: str) -> "Term":
         match block:
@@ -245,6 +277,9 @@ class Oracle:
             case Each(body, times, sequential):
                 runs = [(body, f"{path}s{self._numbers[id(block)]}[{index}]/") for index in range(times)]
                 return self._go_on(Steps(None, tuple(runs))) if sequential else self._beside(runs)
+            case Watched(body):
+                now = self._begin(body, f"{path}s{self._numbers[id(block)]}/")
+                return Watch(now, block, path, (), listens=True) if now is not None else None
 
     def _beside(self, blocks: Sequence[tuple[Block, str]]) -> "Term":
         begun = [self._begin(block, path) for block, path in blocks]
@@ -267,7 +302,35 @@ class Oracle:
             case Beside(terms):
                 left = tuple(t for term in terms if (t := self._answered(term, place)) is not None)
                 return Beside(left) if left else None
+            case Watch():
+                return self._answered_in(term, place)
         return None
+
+    def _answered_in(self, watch: "Watch", place: str) -> "Term":
+        handlers = list(watch.handlers)
+        if Asked(place) in handlers:
+            handlers.remove(Asked(place))
+        left = replace(watch, now=self._answered(watch.now, place), handlers=tuple(handlers))
+        return left if left.now is not None or left.handlers else None
+
+    def _signalled(self, term: "Term") -> "Term":
+        match term:
+            case Steps(now, ahead):
+                return Steps(self._signalled(now), ahead)
+            case Beside(terms):
+                return Beside(tuple(self._signalled(each) for each in terms))
+            case Watch() if term.listens:
+                return self._heard(term)
+        return term
+
+    def _heard(self, watch: "Watch") -> "Term":
+        number = self._numbers[id(watch.block)]
+        if watch.block.kind == "outside":
+            return Asked(watch.path + watch.block.handler)
+        asked = Asked(f"{watch.path}s{number}/h{number}/{watch.block.handler}")
+        if watch.block.kind == "instead":
+            return replace(watch, now=None, handlers=(asked,), listens=False)
+        return replace(watch, now=self._signalled(watch.now), handlers=(*watch.handlers, asked))
 
 
 @dataclass(frozen=True)
@@ -292,7 +355,18 @@ class Beside:
     terms: tuple["Term", ...]
 
 
-Term = Asked | Steps | Beside | None
+@dataclass(frozen=True)
+class Watch:
+    """A sub-process that may hear the signal, and who is asked because it did."""
+
+    now: "Term"
+    block: Watched
+    path: str
+    handlers: tuple[Asked, ...]
+    listens: bool
+
+
+Term = Asked | Steps | Beside | Watch | None
 
 
 def _asked(term: Term) -> Iterator[str]:
@@ -304,6 +378,10 @@ def _asked(term: Term) -> Iterator[str]:
         case Beside(terms):
             for each in terms:
                 yield from _asked(each)
+        case Watch(now, _, _, handlers):
+            yield from _asked(now)
+            for each in handlers:
+                yield from _asked(each)
 
 
 def _numbered(block: Block) -> dict[int, int]:
@@ -314,7 +392,7 @@ def _numbered(block: Block) -> dict[int, int]:
     def visit(each: Block) -> None:
         numbers[id(each)] = next(following)
         parts = getattr(each, "parts", None) or getattr(each, "branches", None) or ()
-        for part in (*parts, *([each.body] if isinstance(each, Again | Inner | Each) else [])):
+        for part in (*parts, *([each.body] if isinstance(each, Again | Inner | Each | Watched) else [])):
             visit(part)
 
     visit(block)

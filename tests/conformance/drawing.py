@@ -27,7 +27,12 @@ _KIND = re.compile("(start|end|xor|and|or|race)[0-9A-Z_]*")
 #: What events and throwing tasks refer to, with these names.
 DECLARED = "".join(
     f'<bpmn:{kind} id="{kind}_{name}" name="{name}"{code.replace("?", name)}/>\n'
-    for kind, code in (("message", ""), ("signal", ""), ("error", ' errorCode="?"'), ("escalation", ' escalationCode="?"'))
+    for kind, code in (
+        ("message", ""),
+        ("signal", ""),
+        ("error", ' errorCode="?"'),
+        ("escalation", ' escalationCode="?"'),
+    )
     for name in ("A", "B", "C")
 )
 
@@ -68,9 +73,7 @@ def event(kind: str, identity: str, definition: str = "", attributes: str = "", 
     return f'<bpmn:{kind} id="{identity}" name="{identity}" {attributes}>{inner}</bpmn:{kind}>'
 
 
-def boundary(
-    identity: str, host: str, definition: str, *, interrupting: bool = True, extension: str = ""
-) -> str:
+def boundary(identity: str, host: str, definition: str, *, interrupting: bool = True, extension: str = "") -> str:
     """A boundary event."""
     attributes = f'attachedToRef="{host}" cancelActivity="{str(interrupting).lower()}"'
     return event("boundaryEvent", identity, definition, attributes, extension)
@@ -180,7 +183,7 @@ def scope(flows: str, *nodes: str, conditions: Mapping[str, str] | None = None) 
 def _by_name(name: str, default: str | None) -> str:
     match = _KIND.fullmatch(name)
     chosen = f'default="{default}"' if default else ""
-    return node(_KINDS[match[1]], name, chosen) if match else node("userTask", name, f'{_PERFORMER} {chosen}')
+    return node(_KINDS[match[1]], name, chosen) if match else node("userTask", name, f"{_PERFORMER} {chosen}")
 
 
 def _flow(source: str, target: str, condition: str | None) -> str:
@@ -188,7 +191,8 @@ def _flow(source: str, target: str, condition: str | None) -> str:
         f'<bpmn:conditionExpression xsi:type="bpmn:tFormalExpression">{escaped(condition)}</bpmn:conditionExpression>'
         if condition else ""
     )  # fmt: skip
-    return f'<bpmn:sequenceFlow id="{source}_{target}" sourceRef="{source}" targetRef="{target}">{inner}</bpmn:sequenceFlow>\n'
+    ends = f'sourceRef="{source}" targetRef="{target}"'
+    return f'<bpmn:sequenceFlow id="{source}_{target}" {ends}>{inner}</bpmn:sequenceFlow>\n'
 
 
 def sub_process(identity: str, inside: str, inner: str = "", extension: str = "", kind: str = "subProcess") -> str:
@@ -208,9 +212,15 @@ def handler(
 
 
 def process(
-    flows: str, *nodes: str, conditions: Mapping[str, str] | None = None, identity: str = "prove", declared: str = DECLARED
+    flows: str,
+    *nodes: str,
+    conditions: Mapping[str, str] | None = None,
+    identity: str = "prove",
+    declared: str = DECLARED,
 ) -> bytes:
     """A whole model with one process."""
     inside = scope(flows, *nodes, conditions=conditions)
-    text = f'{HEAD}{declared}<bpmn:process id="{identity}" name="{identity}" isExecutable="true">\n{inside}</bpmn:process>'
+    text = (
+        f'{HEAD}{declared}<bpmn:process id="{identity}" name="{identity}" isExecutable="true">\n{inside}</bpmn:process>'
+    )
     return f"{text}\n</bpmn:definitions>\n".encode()

@@ -1,6 +1,6 @@
 """What a family of tests proves about one row of the table in docs/reference/bpmn.md."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine import deployments
@@ -19,14 +19,19 @@ class Row:
 
 
 def family(
-    element: str, where: str, meaning: str, *models: bytes, together: Sequence[bytes] = ()
+    element: str,
+    where: str,
+    meaning: str,
+    *models: bytes,
+    together: Sequence[bytes] = (),
+    decisions: Mapping[str, str] | None = None,
 ) -> Callable[[type], type]:
     """The class tests what runs. `models` must each pass the gate, with the ones they call in `together`."""
 
     def made(cls: type) -> type:
         def test_the_gate_accepts_it(self: object) -> None:
             for model in models:
-                assert errors_in(model, *together) == []
+                assert errors_in(model, *together, decisions=decisions) == []
 
         cls.row = Row(element=element, where=where, meaning=meaning, runs=True)  # type: ignore[attr-defined]
         cls.test_the_gate_accepts_it = test_the_gate_accepts_it  # type: ignore[attr-defined]
@@ -55,13 +60,11 @@ def refused(element: str, where: str, meaning: str, **models: bytes) -> Callable
     return made
 
 
-def errors_in(*models: bytes) -> list[str]:
-    """What the gate refuses in models that may call each other."""
-    checked = deployments.check([_source(xml) for xml in models])
+def errors_in(*models: bytes, decisions: Mapping[str, str] | None = None) -> list[str]:
+    """What the gate refuses in models that may call each other, with those decisions beside them."""
+    checked = deployments.check([_source(xml, decisions) for xml in models])
     return [f"{f.rule} {f.element}: {f.message}" for _, found in checked for f in found if f.severity == "error"]
 
 
-def _source(xml: bytes) -> Source:
-    return Source(xml=xml, forms={})
-
-
+def _source(xml: bytes, decisions: Mapping[str, str] | None = None) -> Source:
+    return Source(xml=xml, forms={}, decisions=decisions or {})

@@ -40,9 +40,7 @@ class Run:
         self.now = NOW
         self.thrown: list[Thrown] = []
         start = {"log": [], **variables}
-        self.execution = Execution.start(
-            self.specification, start, event=event, payload=payload, **self._context()
-        )
+        self.execution = Execution.start(self.specification, start, event=event, payload=payload, **self._context())
         self._advance()
 
     def _context(self) -> dict[str, Any]:

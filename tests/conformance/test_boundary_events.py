@@ -13,6 +13,7 @@ from tests.conformance.drawing import (
     mapping,
     messenger,
     node,
+    plain,
     process,
     refers,
     scope,
@@ -36,8 +37,9 @@ def on_inner(definition: str, *, interrupting: bool = True) -> bytes:
     """On a sub-process with a sub-process inside, and two tokens there."""
     deep = sub_process("deep", scope("start2>d d>end3"))
     inner = sub_process("inner", scope("start1>and1 and1>deep and1>e deep>end4 e>end4", deep))
-    return process("start>inner inner>b b>end hit>c c>end2", inner,
-                   boundary("hit", "inner", definition, interrupting=interrupting))  # fmt: skip
+    return process(
+        "start>inner inner>b b>end hit>c c>end2", inner, boundary("hit", "inner", definition, interrupting=interrupting)
+    )
 
 
 TIMER_ENDS = on_task(timer("P2D"))
@@ -47,8 +49,13 @@ TIMER_ON_INNER = on_inner(timer("2026-06-01", "timeDate"))
 TIMER_OF_FACT = on_task(timer("${meeting}", "timeDate"))
 
 
-@family("timer event", "boundary, interrupting", "When it fires, the activity ends with all inside it and the token goes on here.",
-        TIMER_ENDS, TIMER_ON_INNER)  # fmt: skip
+@family(
+    "timer event",
+    "boundary, interrupting",
+    "When it fires, the activity ends with all inside it and the token goes on here.",
+    TIMER_ENDS,
+    TIMER_ON_INNER,
+)
 class TestTimerInterrupting:
     def test_the_activity_ends(self) -> None:
         run = Run(TIMER_ENDS)
@@ -67,6 +74,16 @@ class TestTimerInterrupting:
         assert run.until(datetime(2026, 6, 1, tzinfo=UTC)).standing == ["c"]
         run.do("c").assert_over()
 
+    def test_people_inside_give_what_they_have(self) -> None:
+        run = Run(TIMER_ON_INNER)
+        nested = run.token("inner/deep/d"), run.token("inner/e")
+        run.now = datetime(2026, 6, 1, tzinfo=UTC)
+        execution = run.restore(run.execution.save())
+        execution.outputs = lambda token: {f"had{nested.index(token)}": True}
+        execution.advance()
+        assert execution.interrupted == set(nested)
+        assert (run.variables["had0"], run.variables["had1"]) == (True, True)
+
     def test_a_date_that_moves_is_followed(self) -> None:
         run = Run(TIMER_OF_FACT)
         assert run.next_wake is None
@@ -75,8 +92,13 @@ class TestTimerInterrupting:
         assert run.set_fact(meeting=date(2026, 5, 1)).waiting == ["c"]
 
 
-@family("timer event", "boundary, not interrupting", "When it fires, a token goes on here as well; a cycle fires again.",
-        TIMER_TELLS, TIMER_REPEATS)  # fmt: skip
+@family(
+    "timer event",
+    "boundary, not interrupting",
+    "When it fires, a token goes on here as well; a cycle fires again.",
+    TIMER_TELLS,
+    TIMER_REPEATS,
+)
 class TestTimerNonInterrupting:
     def test_a_second_token_goes_on(self) -> None:
         run = Run(TIMER_TELLS).wait(days=2)
@@ -101,8 +123,13 @@ MESSAGE_ENDS = on_task(refers("message", "A"), extension=mapping(gives={"y": "${
 MESSAGE_TELLS = on_task(refers("message", "A"), interrupting=False)
 
 
-@family("message event", "boundary, interrupting", "The message ends the activity and the token goes on here.",
-        MESSAGE_ENDS, on_inner(refers("message", "A")))  # fmt: skip
+@family(
+    "message event",
+    "boundary, interrupting",
+    "The message ends the activity and the token goes on here.",
+    MESSAGE_ENDS,
+    on_inner(refers("message", "A")),
+)
 class TestMessageInterrupting:
     def test_the_activity_ends(self) -> None:
         run = Run(MESSAGE_ENDS)
@@ -135,8 +162,13 @@ SIGNAL_ENDS = on_inner(refers("signal", "A"))
 SIGNAL_TELLS = on_task(refers("signal", "A"), interrupting=False)
 
 
-@family("signal event", "boundary, interrupting", "The signal ends the activity and the token goes on here.",
-        SIGNAL_ENDS, on_task(refers("signal", "A")))  # fmt: skip
+@family(
+    "signal event",
+    "boundary, interrupting",
+    "The signal ends the activity and the token goes on here.",
+    SIGNAL_ENDS,
+    on_task(refers("signal", "A")),
+)
 class TestSignalInterrupting:
     def test_the_activity_ends(self) -> None:
         run = Run(SIGNAL_ENDS)
@@ -170,8 +202,15 @@ ON_SERVICE = process(
 )
 
 
-@family("error event", "boundary, interrupting", "An error from inside, or of the task itself, ends the activity; the nearest catch wins.",
-        failing("one"), failing("one", "two"), failing("one", "any"), ON_SERVICE)  # fmt: skip
+@family(
+    "error event",
+    "boundary, interrupting",
+    "An error from inside, or of the task itself, ends the activity; the nearest catch wins.",
+    failing("one"),
+    failing("one", "two"),
+    failing("one", "any"),
+    ON_SERVICE,
+)
 class TestErrorBoundary:
     def test_the_code_chooses(self) -> None:
         assert Run(failing("one", "two")).do("inner/d").waiting == ["ONE"]
@@ -195,12 +234,25 @@ class TestErrorBoundary:
 
     def test_the_nearest_catches(self) -> None:
         inside = scope("start2>d d>end1", event("endEvent", "end1", refers("error", "A")))
-        middle = scope("start1>deep deep>end2 near>e e>end2", sub_process("deep", inside),
-                       boundary("near", "deep", refers("error")))  # fmt: skip
-        run = Run(process("start>inner inner>b b>end far>c c>end", sub_process("inner", middle),
-                          boundary("far", "inner", refers("error", "A"))))  # fmt: skip
+        middle = scope(
+            "start1>deep deep>end2 near>e e>end2",
+            sub_process("deep", inside),
+            boundary("near", "deep", refers("error")),
+        )
+        run = Run(
+            process(
+                "start>inner inner>b b>end far>c c>end",
+                sub_process("inner", middle),
+                boundary("far", "inner", refers("error", "A")),
+            )
+        )
         assert run.do("inner/deep/d").waiting == ["inner/e"]
         assert run.do("inner/e").waiting == ["b"]
+
+    def test_the_code_and_the_message_can_be_had_as_variables(self) -> None:
+        told = plain("error", 'camunda:errorCodeVariable="code" camunda:errorMessageVariable="message"')
+        run = Run(process("start>a a>end hit>c c>end2", service("a"), boundary("hit", "a", told))).fail("a", "A")
+        assert (run.variables["code"], run.variables["message"], run.waiting) == ("A", "it went wrong", ["c"])
 
     def test_an_error_of_a_function_is_caught_on_its_task(self) -> None:
         run = Run(ON_SERVICE)
@@ -209,16 +261,22 @@ class TestErrorBoundary:
 
 
 def escalating(*, interrupting: bool) -> bytes:
-    inside = scope("start1>e e>and1 and1>d and1>f d>end1 f>end1",
-                   event("intermediateThrowEvent", "e", refers("escalation", "A")))  # fmt: skip
+    inside = scope(
+        "start1>e e>and1 and1>d and1>f d>end1 f>end1", event("intermediateThrowEvent", "e", refers("escalation", "A"))
+    )
     return process(
-        "start>inner inner>b b>end hit>c c>end2", sub_process("inner", inside),
+        "start>inner inner>b b>end hit>c c>end2",
+        sub_process("inner", inside),
         boundary("hit", "inner", refers("escalation", "A"), interrupting=interrupting),
-    )  # fmt: skip
+    )
 
 
-@family("escalation event", "boundary, interrupting", "An escalation from inside ends the activity and the token goes on here.",
-        escalating(interrupting=True))  # fmt: skip
+@family(
+    "escalation event",
+    "boundary, interrupting",
+    "An escalation from inside ends the activity and the token goes on here.",
+    escalating(interrupting=True),
+)
 class TestEscalationInterrupting:
     def test_the_activity_ends(self) -> None:
         run = Run(escalating(interrupting=True))
@@ -226,28 +284,49 @@ class TestEscalationInterrupting:
         run.do("c").assert_over()
 
 
-@family("escalation event", "boundary, not interrupting", "An escalation from inside sends a token on here as well.",
-        escalating(interrupting=False))  # fmt: skip
+@family(
+    "escalation event",
+    "boundary, not interrupting",
+    "An escalation from inside sends a token on here as well.",
+    escalating(interrupting=False),
+)
 class TestEscalationNonInterrupting:
     def test_the_activity_goes_on(self) -> None:
         run = Run(escalating(interrupting=False))
         assert run.waiting == ["c", "inner/d", "inner/f"]
         run.do("c").do("inner/d").do("inner/f").do("b").assert_over()
 
+    def test_the_code_can_be_had_as_a_variable(self) -> None:
+        told = plain("escalation", 'camunda:escalationCodeVariable="code"')
+        inside = scope("start1>e e>d d>end1", event("intermediateThrowEvent", "e", refers("escalation", "B")))
+        model = process(
+            "start>inner inner>b b>end hit>c c>end",
+            sub_process("inner", inside),
+            boundary("hit", "inner", told, interrupting=False),
+        )
+        assert Run(model).variables["code"] == "B"
+
     def test_another_code_is_not_caught_and_does_no_harm(self) -> None:
         inside = scope("start1>e e>d d>end1", event("intermediateThrowEvent", "e", refers("escalation", "B")))
-        model = process("start>inner inner>b b>end hit>c c>end", sub_process("inner", inside),
-                        boundary("hit", "inner", refers("escalation", "A"), interrupting=False))  # fmt: skip
+        model = process(
+            "start>inner inner>b b>end hit>c c>end",
+            sub_process("inner", inside),
+            boundary("hit", "inner", refers("escalation", "A"), interrupting=False),
+        )
         assert Run(model).waiting == ["inner/d"]
 
 
 CONDITION_ENDS = process(
-    "start>and and>a and>x a>b x>b b>end hit>c c>end2", user("a"), boundary("hit", "a", condition("${level > 3}")), user("x")
+    "start>and and>a and>x a>b x>b b>end hit>c c>end2",
+    user("a"),
+    boundary("hit", "a", condition("${level > 3}")),
+    user("x"),
 )
 CONDITION_TELLS = process(
     "start>and and>a and>x a>end x>x2 x2>x3 x3>end hit>c c>end2",
-    user("a"), boundary("hit", "a", condition("${level > 3}"), interrupting=False),
-)  # fmt: skip
+    user("a"),
+    boundary("hit", "a", condition("${level > 3}"), interrupting=False),
+)
 CONDITION_ON_AUTOMATIC = process(
     "start>inner inner>b b>end hit>c c>end2",
     sub_process("inner", scope("start1>s s>t t>end1", script("s", "level = 4"), script("t"))),
@@ -255,8 +334,13 @@ CONDITION_ON_AUTOMATIC = process(
 )
 
 
-@family("conditional event", "boundary, interrupting", "When its condition becomes true, the activity ends.",
-        CONDITION_ENDS, CONDITION_ON_AUTOMATIC)  # fmt: skip
+@family(
+    "conditional event",
+    "boundary, interrupting",
+    "When its condition becomes true, the activity ends.",
+    CONDITION_ENDS,
+    CONDITION_ON_AUTOMATIC,
+)
 class TestConditionalInterrupting:
     def test_it_fires_when_the_data_change(self) -> None:
         run = Run(CONDITION_ENDS, level=1)
@@ -274,8 +358,12 @@ class TestConditionalInterrupting:
         assert (run.waiting, run.log) == (["c"], [])
 
 
-@family("conditional event", "boundary, not interrupting", "Every time its condition becomes true, a token goes on here.",
-        CONDITION_TELLS)  # fmt: skip
+@family(
+    "conditional event",
+    "boundary, not interrupting",
+    "Every time its condition becomes true, a token goes on here.",
+    CONDITION_TELLS,
+)
 class TestConditionalNonInterrupting:
     def test_it_fires_each_time_the_condition_becomes_true(self) -> None:
         run = Run(CONDITION_TELLS, level=1).do("x", level=4)
@@ -299,8 +387,14 @@ ON_CALL = process("start>c c>b b>end hit>d d>end", call("c", "called"), boundary
 CALLED = process("start>e e>end", node("userTask", "e", 'camunda:assignee="person0"'), identity="called")
 
 
-@family("boundary events", "several on one activity; on any activity", "Each listens for itself; the one that interrupts ends the others.",
-        SEVERAL, ON_RECEIVE, ON_AUTOMATIC)  # fmt: skip
+@family(
+    "boundary events",
+    "several on one activity; on any activity",
+    "Each listens for itself; the one that interrupts ends the others.",
+    SEVERAL,
+    ON_RECEIVE,
+    ON_AUTOMATIC,
+)
 class TestSeveralBoundaryEvents:
     def test_they_listen_side_by_side_until_one_interrupts(self) -> None:
         run = Run(SEVERAL).wait(days=1)

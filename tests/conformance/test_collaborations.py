@@ -1,17 +1,33 @@
-"""What stands around processes and between them: pools, lanes, message flows; data and artifacts, which only document."""
+"""What stands around processes and between them: pools, lanes, message flows; and what only documents."""
 
-from tests.conformance.drawing import DECLARED, HEAD, event, mapping, node, process, properties, refers, scope, script, user
+from tests.conformance.drawing import (
+    DECLARED,
+    HEAD,
+    event,
+    mapping,
+    node,
+    process,
+    properties,
+    refers,
+    scope,
+    script,
+    user,
+)
 from tests.conformance.families import family
 from tests.conformance.running import Run
 
 KEY = properties(correlationKey="${order}")
 BUYER = scope(
     "start>ask ask>answer answer>pay pay>end",
-    event("intermediateThrowEvent", "ask", refers("message", "A"),
-          extension=KEY + mapping(takes={"order": "${order}", "wanted": "${wanted}"})),
+    event(
+        "intermediateThrowEvent",
+        "ask",
+        refers("message", "A"),
+        extension=KEY + mapping(takes={"order": "${order}", "wanted": "${wanted}"}),
+    ),
     event("intermediateCatchEvent", "answer", refers("message", "B"), extension=KEY),
     user("pay"),
-)  # fmt: skip
+)
 SELLER = scope(
     "asked>price price>tell",
     event("startEvent", "asked", refers("message", "A")),
@@ -33,8 +49,12 @@ def buyer(order: str, wanted: int) -> Run:
     return Run(POOLS, process="buyer", order=order, wanted=wanted)
 
 
-@family("pools and message flows", "collaboration", "Each pool is a case of its own; messages go between them, to the one whose correlation agrees.",
-        ONE_POOL)  # fmt: skip
+@family(
+    "pools and message flows",
+    "collaboration",
+    "Each pool is a case of its own; messages go between them, to the one whose correlation agrees.",
+    ONE_POOL,
+)
 class TestPools:
     def test_a_message_starts_the_other_pool_and_its_answer_comes_back_to_the_one_who_asked(self) -> None:
         buyers = [buyer("o1", 1), buyer("o2", 2)]
@@ -50,8 +70,8 @@ class TestPools:
     def test_the_correlation_may_be_declared_as_the_standard_has_it(self) -> None:
         declared = (
             '<bpmn:correlationProperty id="cp" name="order">'
-            '<bpmn:correlationPropertyRetrievalExpression messageRef="message_A"><bpmn:messagePath>order</bpmn:messagePath>'
-            "</bpmn:correlationPropertyRetrievalExpression></bpmn:correlationProperty>"
+            '<bpmn:correlationPropertyRetrievalExpression messageRef="message_A">'
+            "<bpmn:messagePath>order</bpmn:messagePath></bpmn:correlationPropertyRetrievalExpression></bpmn:correlationProperty>"
         )
         model = process(
             "start>and and>m and>n m>a n>b a>end b>end",
@@ -67,8 +87,9 @@ LANES = process(
     "start>a a>b b>end",
     '<bpmn:laneSet id="ls"><bpmn:lane id="left" name="Left"><bpmn:flowNodeRef>a</bpmn:flowNodeRef></bpmn:lane>'
     '<bpmn:lane id="right" name="Right"><bpmn:flowNodeRef>b</bpmn:flowNodeRef></bpmn:lane></bpmn:laneSet>',
-    node("userTask", "a"), node("userTask", "b"),
-)  # fmt: skip
+    node("userTask", "a"),
+    node("userTask", "b"),
+)
 
 
 @family("lane", "process", "It says who performs what stands in it; tokens pass from lane to lane.", LANES)
@@ -86,17 +107,24 @@ DATA = process(
     "start>a a>end",
     '<bpmn:dataObject id="paper"/><bpmn:dataObjectReference id="paper_ref" name="Paper" dataObjectRef="paper"/>'
     '<bpmn:dataStoreReference id="archive" name="Archive"/>',
-    user("a", '<bpmn:ioSpecification><bpmn:dataInput id="in1"/><bpmn:inputSet><bpmn:dataInputRefs>in1</bpmn:dataInputRefs>'
-              '</bpmn:inputSet><bpmn:outputSet/></bpmn:ioSpecification>'
-              '<bpmn:dataInputAssociation id="dia"><bpmn:sourceRef>paper_ref</bpmn:sourceRef><bpmn:targetRef>in1</bpmn:targetRef>'
-              "</bpmn:dataInputAssociation>"),
+    user(
+        "a",
+        '<bpmn:ioSpecification><bpmn:dataInput id="in1"/><bpmn:inputSet><bpmn:dataInputRefs>in1</bpmn:dataInputRefs>'
+        "</bpmn:inputSet><bpmn:outputSet/></bpmn:ioSpecification>"
+        '<bpmn:dataInputAssociation id="dia"><bpmn:sourceRef>paper_ref</bpmn:sourceRef>'
+        "<bpmn:targetRef>in1</bpmn:targetRef></bpmn:dataInputAssociation>",
+    ),
     '<bpmn:textAnnotation id="note"><bpmn:text>Read this</bpmn:text></bpmn:textAnnotation>'
     '<bpmn:association id="as" sourceRef="a" targetRef="note"/><bpmn:group id="g"/>',
-)  # fmt: skip
+)
 
 
-@family("data object, data store, text annotation, group, association", "process",
-        "They document; no token meets them.", DATA)  # fmt: skip
+@family(
+    "data object, data store, text annotation, group, association",
+    "process",
+    "They document; no token meets them.",
+    DATA,
+)
 class TestDocumentation:
     def test_the_process_runs_as_if_they_were_not_there(self) -> None:
         Run(DATA).do("a").assert_over()

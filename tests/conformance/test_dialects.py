@@ -84,7 +84,8 @@ def test_one_of_several_starts_begins(event: str | None, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "urgent", "size"), [(500, False, "large"), (500, True, "medium"), (5000, True, "huge"), (1, False, "small")]
+    ("amount", "urgent", "size"),
+    [(500, False, "large"), (500, True, "medium"), (5000, True, "huge"), (1, False, "small")],
 )
 def test_conditions_plain_and_wrapped(amount: int, urgent: bool, size: str) -> None:
     assert Run(drawn("conditions"), amount=amount, urgent=urgent).assert_over().variables["size"] == size

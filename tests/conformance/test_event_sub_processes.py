@@ -41,8 +41,13 @@ def inside(definition: str, *, interrupting: bool = True) -> bytes:
 TIMER = timer("P1D")
 
 
-@family("event sub-process: timer", "process and sub-process, interrupting", "When it fires, it takes the place of everything else in its scope.",
-        listening(TIMER), inside(TIMER))  # fmt: skip
+@family(
+    "event sub-process: timer",
+    "process and sub-process, interrupting",
+    "When it fires, it takes the place of everything else in its scope.",
+    listening(TIMER),
+    inside(TIMER),
+)
 class TestTimerInterrupting:
     def test_it_takes_the_place_of_everything_else(self) -> None:
         run = Run(listening(TIMER))
@@ -69,8 +74,13 @@ class TestTimerInterrupting:
 CYCLE = timer("R2/P1D", "timeCycle")
 
 
-@family("event sub-process: timer", "process and sub-process, not interrupting", "When it fires, it runs beside the rest; a cycle runs it again.",
-        listening(CYCLE, interrupting=False), inside(TIMER, interrupting=False))  # fmt: skip
+@family(
+    "event sub-process: timer",
+    "process and sub-process, not interrupting",
+    "When it fires, it runs beside the rest; a cycle runs it again.",
+    listening(CYCLE, interrupting=False),
+    inside(TIMER, interrupting=False),
+)
 class TestTimerNonInterrupting:
     def test_it_runs_beside_the_rest_each_time(self) -> None:
         run = Run(listening(CYCLE, interrupting=False)).wait(days=1)
@@ -87,8 +97,13 @@ class TestTimerNonInterrupting:
         assert run.do("inner/h/e").waiting == ["a"]
 
 
-@family("event sub-process: message", "process and sub-process, interrupting", "The message makes it take the place of everything else in its scope.",
-        listening(refers("message", "A"), extension=mapping(gives={"y": "${number}"})), inside(refers("message", "A")))  # fmt: skip
+@family(
+    "event sub-process: message",
+    "process and sub-process, interrupting",
+    "The message makes it take the place of everything else in its scope.",
+    listening(refers("message", "A"), extension=mapping(gives={"y": "${number}"})),
+    inside(refers("message", "A")),
+)
 class TestMessageInterrupting:
     def test_it_takes_the_place_of_everything_else(self) -> None:
         run = Run(listening(refers("message", "A"), extension=mapping(gives={"y": "${number}"})))
@@ -104,8 +119,12 @@ class TestMessageInterrupting:
         assert not run.message("A")
 
 
-@family("event sub-process: message", "process and sub-process, not interrupting", "Every message runs it once more beside the rest.",
-        listening(refers("message", "A"), interrupting=False))  # fmt: skip
+@family(
+    "event sub-process: message",
+    "process and sub-process, not interrupting",
+    "Every message runs it once more beside the rest.",
+    listening(refers("message", "A"), interrupting=False),
+)
 class TestMessageNonInterrupting:
     def test_every_message_runs_it(self) -> None:
         run = Run(listening(refers("message", "A"), interrupting=False))
@@ -117,8 +136,13 @@ class TestMessageNonInterrupting:
         run.do("h/e").do("h/e").assert_over()
 
 
-@family("event sub-process: signal", "process and sub-process, interrupting", "The signal makes it take the place of everything else in its scope.",
-        listening(refers("signal", "A")), inside(refers("signal", "A")))  # fmt: skip
+@family(
+    "event sub-process: signal",
+    "process and sub-process, interrupting",
+    "The signal makes it take the place of everything else in its scope.",
+    listening(refers("signal", "A")),
+    inside(refers("signal", "A")),
+)
 class TestSignalInterrupting:
     def test_it_takes_the_place_of_everything_else(self) -> None:
         run = Run(listening(refers("signal", "A")))
@@ -128,14 +152,21 @@ class TestSignalInterrupting:
 
     def test_a_scope_that_is_taken_away_does_not_hear_it(self) -> None:
         body = scope("start1>c c>end1", handler("h1", refers("signal", "A"), ">e1 e1>end2"))
-        model = process("start>inner inner>end", sub_process("inner", body), handler("h", refers("signal", "A"), ">e e>end3"))
+        model = process(
+            "start>inner inner>end", sub_process("inner", body), handler("h", refers("signal", "A"), ">e e>end3")
+        )
         run = Run(model)
         assert run.signal("A")
         assert run.standing == ["h", "h/e"]
 
 
-@family("event sub-process: signal", "process and sub-process, not interrupting", "Every signal runs it once more beside the rest.",
-        listening(refers("signal", "A"), interrupting=False), inside(refers("signal", "A"), interrupting=False))  # fmt: skip
+@family(
+    "event sub-process: signal",
+    "process and sub-process, not interrupting",
+    "Every signal runs it once more beside the rest.",
+    listening(refers("signal", "A"), interrupting=False),
+    inside(refers("signal", "A"), interrupting=False),
+)
 class TestSignalNonInterrupting:
     def test_every_signal_runs_it(self) -> None:
         run = Run(inside(refers("signal", "A"), interrupting=False))
@@ -157,8 +188,14 @@ ON_A = handler("h", refers("error", "A"), ">e e>end2")
 RETHROWS = handler("h", refers("error", "A"), ">e e>end2", event("endEvent", "end2", refers("error", "A")))
 
 
-@family("event sub-process: error", "process and sub-process", "It catches an error from anywhere inside its scope and takes the place of the rest.",
-        failing("A", ON_A), failing("A", RETHROWS), failing("B", ON_A))  # fmt: skip
+@family(
+    "event sub-process: error",
+    "process and sub-process",
+    "It catches an error from anywhere inside its scope and takes the place of the rest.",
+    failing("A", ON_A),
+    failing("A", RETHROWS),
+    failing("B", ON_A),
+)
 class TestError:
     def test_it_catches_before_what_sits_outside(self) -> None:
         run = Run(failing("A", ON_A)).do("inner/deep/d")
@@ -176,8 +213,9 @@ class TestError:
         run.do("b").assert_over()
 
     def test_an_error_in_another_event_sub_process_is_caught(self) -> None:
-        raising = handler("g", refers("signal", "A"), ">f f>end5", event("endEvent", "end5", refers("error", "A")),
-                          interrupting=False)  # fmt: skip
+        raising = handler(
+            "g", refers("signal", "A"), ">f f>end5", event("endEvent", "end5", refers("error", "A")), interrupting=False
+        )
         run = Run(failing("C", ON_A, raising))
         assert run.signal("A")
         assert run.do("inner/g/f").waiting == ["inner/h/e"]
@@ -198,8 +236,12 @@ def escalating(*, interrupting: bool) -> bytes:
     )
 
 
-@family("event sub-process: escalation", "process and sub-process, interrupting", "An escalation inside its scope makes it take the place of the rest.",
-        escalating(interrupting=True))  # fmt: skip
+@family(
+    "event sub-process: escalation",
+    "process and sub-process, interrupting",
+    "An escalation inside its scope makes it take the place of the rest.",
+    escalating(interrupting=True),
+)
 class TestEscalationInterrupting:
     def test_it_takes_the_place_of_the_rest(self) -> None:
         run = Run(escalating(interrupting=True)).do("a")
@@ -207,8 +249,12 @@ class TestEscalationInterrupting:
         run.do("h/e").assert_over()
 
 
-@family("event sub-process: escalation", "process and sub-process, not interrupting", "An escalation inside its scope runs it beside the rest.",
-        escalating(interrupting=False))  # fmt: skip
+@family(
+    "event sub-process: escalation",
+    "process and sub-process, not interrupting",
+    "An escalation inside its scope runs it beside the rest.",
+    escalating(interrupting=False),
+)
 class TestEscalationNonInterrupting:
     def test_it_runs_beside_the_rest(self) -> None:
         run = Run(escalating(interrupting=False)).do("a")
@@ -217,15 +263,26 @@ class TestEscalationNonInterrupting:
 
     def test_what_it_throws_itself_does_not_start_it_again(self) -> None:
         model = process(
-            "start>x x>b b>end", event("intermediateThrowEvent", "x", refers("escalation", "A")),
-            handler("h", refers("escalation", "A"), ">y y>e e>end2",
-                    event("intermediateThrowEvent", "y", refers("escalation", "A")), interrupting=False),
-        )  # fmt: skip
+            "start>x x>b b>end",
+            event("intermediateThrowEvent", "x", refers("escalation", "A")),
+            handler(
+                "h",
+                refers("escalation", "A"),
+                ">y y>e e>end2",
+                event("intermediateThrowEvent", "y", refers("escalation", "A")),
+                interrupting=False,
+            ),
+        )
         assert Run(model).waiting == ["b", "h/e"]
 
 
-@family("event sub-process: conditional", "process and sub-process, interrupting", "When its condition becomes true, it takes the place of the rest.",
-        listening(condition("${x > 1}")), inside(condition("${x > 1}")))  # fmt: skip
+@family(
+    "event sub-process: conditional",
+    "process and sub-process, interrupting",
+    "When its condition becomes true, it takes the place of the rest.",
+    listening(condition("${x > 1}")),
+    inside(condition("${x > 1}")),
+)
 class TestConditionalInterrupting:
     def test_it_takes_the_place_of_the_rest(self) -> None:
         run = Run(listening(condition("${x > 1}")), x=1)
@@ -236,14 +293,19 @@ class TestConditionalInterrupting:
         assert Run(inside(condition("${x > 1}")), x=2).waiting == ["inner/h/e"]
 
     def test_it_stops_what_would_run_on_automatically(self) -> None:
-        body = scope("start1>s s>t t>end1", script("s", "x = 2"), script("t"),
-                     handler("h", condition("${x > 1}"), ">e e>end2"))  # fmt: skip
+        body = scope(
+            "start1>s s>t t>end1", script("s", "x = 2"), script("t"), handler("h", condition("${x > 1}"), ">e e>end2")
+        )
         run = Run(process("start>inner inner>a a>end", sub_process("inner", body)), x=1)
         assert (run.waiting, run.log) == (["inner/h/e"], [])
 
 
-@family("event sub-process: conditional", "process and sub-process, not interrupting", "Every time its condition becomes true, it runs beside the rest.",
-        listening(condition("${x > 1}"), interrupting=False))  # fmt: skip
+@family(
+    "event sub-process: conditional",
+    "process and sub-process, not interrupting",
+    "Every time its condition becomes true, it runs beside the rest.",
+    listening(condition("${x > 1}"), interrupting=False),
+)
 class TestConditionalNonInterrupting:
     def test_it_runs_each_time_the_condition_becomes_true(self) -> None:
         run = Run(listening(condition("${x > 1}"), interrupting=False), x=1).do("a", x=2)
@@ -263,14 +325,22 @@ TOGETHER = process(
 NESTED = process(
     "start>a a>end",
     handler(
-        "outer", refers("message", "A"), ">b b>end1",
-        handler("deep", refers("message", "B"), ">c c>end2", interrupting=False), interrupting=False,
+        "outer",
+        refers("message", "A"),
+        ">b b>end1",
+        handler("deep", refers("message", "B"), ">c c>end2", interrupting=False),
+        interrupting=False,
     ),
-)  # fmt: skip
+)
 
 
-@family("event sub-processes", "several, nested, repeated", "Each listens for itself; one that interrupts ends the others for good.",
-        TOGETHER, NESTED)  # fmt: skip
+@family(
+    "event sub-processes",
+    "several, nested, repeated",
+    "Each listens for itself; one that interrupts ends the others for good.",
+    TOGETHER,
+    NESTED,
+)
 class TestSeveral:
     def test_they_listen_side_by_side_until_one_interrupts(self) -> None:
         run = Run(TOGETHER).wait(days=1)
@@ -295,7 +365,9 @@ class TestSeveral:
         run.do("outer/b").do("outer/deep/c").do("a").assert_over()
 
     def test_a_handler_that_fails_is_an_incident_inside_it(self) -> None:
-        run = Run(process("start>a a>end", handler("h", refers("message", "A"), ">s s>end2", script("s", "y = missing"))))
+        run = Run(
+            process("start>a a>end", handler("h", refers("message", "A"), ">s s>end2", script("s", "y = missing")))
+        )
         with pytest.raises(ElementFailed, match="missing") as failed:
             run.message("A")
         assert (failed.value.call_path, failed.value.element_id) == ("h", "s")

@@ -3,7 +3,18 @@
 import pytest
 
 from engine.errors import ElementFailed
-from tests.conformance.drawing import boundary, condition, event, messenger, process, refers, scope, sub_process, timer
+from tests.conformance.drawing import (
+    boundary,
+    condition,
+    event,
+    messenger,
+    process,
+    refers,
+    scope,
+    sub_process,
+    timer,
+    user,
+)
 from tests.conformance.families import family
 from tests.conformance.running import Run
 
@@ -18,16 +29,17 @@ XOR = process(
 )
 XOR_STRICT = process("start>xor xor>a xor>b a>end b>end", conditions={"xor>a": "${x > 2}", "xor>b": "${x < 2}"})
 XOR_MERGE = process("start>and and>a and>b a>xor b>xor xor>c c>end")
-XOR_LOOP = process(
-    "start>xor xor>a a>xor2 xor2>xor xor2=>b b>end", conditions={"xor2>xor": "${answer == 'back'}"}
-)
+XOR_LOOP = process("start>xor xor>a a>xor2 xor2>xor xor2=>b b>end", conditions={"xor2>xor": "${answer == 'back'}"})
 
 
 @family(
-    "exclusive gateway", "split, merge, loop",
+    "exclusive gateway",
+    "split, merge, loop",
     "Each token goes on along the first flow whose condition is met, else the default; coming in, each token passes.",
-    XOR, XOR_MERGE, XOR_LOOP,
-)  # fmt: skip
+    XOR,
+    XOR_MERGE,
+    XOR_LOOP,
+)
 class TestExclusiveGateway:
     @pytest.mark.parametrize(("x", "taken"), [(3, "a"), (2, "b"), (1, "c")])
     def test_one_flow_is_taken(self, x: int, taken: str) -> None:
@@ -73,10 +85,14 @@ AND_BOTH = process("start>and and>a and>b a>and2 b>and2 and2>c and2>d c>end d>en
 
 
 @family(
-    "parallel gateway", "split, join, both, loop",
+    "parallel gateway",
+    "split, join, both, loop",
     "A token goes out on every flow; coming in, it waits for one token on each flow, and uses up no more.",
-    AND, AND_TWICE, AND_LOOP, AND_BOTH,
-)  # fmt: skip
+    AND,
+    AND_TWICE,
+    AND_LOOP,
+    AND_BOTH,
+)
 class TestParallelGateway:
     def test_it_joins_when_every_flow_has_its_token(self) -> None:
         run = Run(AND)
@@ -123,20 +139,23 @@ OR_LOOP = process(
 OR_BOUNDARY = process(
     "start>and and>a and>b a>or b>or late>c c>or or>d d>end", boundary("late", "b", timer("P1D"), interrupting=False)
 )
-OR_INNER = process(
-    "start>and and>inner and>a inner>or a>or or>d d>end", sub_process("inner", scope("start1>b b>end1"))
-)
-OR_CYCLE = process(
-    "start>and and>a and>b a>or b>xor xor>b xor=>or or>d d>end", conditions={"xor>b": "${again}"}
-)
+OR_INNER = process("start>and and>inner and>a inner>or a>or or>d d>end", sub_process("inner", scope("start1>b b>end1")))
+OR_CYCLE = process("start>and and>a and>b a>or b>xor xor>b xor=>or or>d d>end", conditions={"xor>b": "${again}"})
 
 
 @family(
-    "inclusive gateway", "split, join, unstructured, loop",
-    "A token goes out on every flow whose condition is met, else the default; coming in, it waits as long as a token may "
-    "still come along an empty flow.",
-    OR, OR_LONG, OR_UNSTRUCTURED, OR_LOOP, OR_BOUNDARY, OR_INNER, OR_CYCLE,
-)  # fmt: skip
+    "inclusive gateway",
+    "split, join, unstructured, loop",
+    "A token goes out on every flow whose condition is met, else the default; coming in, it waits as long as a token "
+    "may still come along an empty flow.",
+    OR,
+    OR_LONG,
+    OR_UNSTRUCTURED,
+    OR_LOOP,
+    OR_BOUNDARY,
+    OR_INNER,
+    OR_CYCLE,
+)
 class TestInclusiveGateway:
     @pytest.mark.parametrize(("x", "taken"), [(1, ["c"]), (2, ["a"]), (3, ["a", "b"])])
     def test_it_waits_for_what_it_started(self, x: int, taken: list[str]) -> None:
@@ -183,6 +202,15 @@ class TestInclusiveGateway:
     def test_what_did_not_come_from_a_boundary_event_is_not_waited_for(self) -> None:
         assert Run(OR_BOUNDARY).do("a").do("b").waiting == ["d"]
 
+    def test_who_may_also_come_along_a_flow_that_has_a_token_is_not_waited_for(self) -> None:
+        """BPMN 2.0, section 13.4.3, conditions iv to vi."""
+        model = process(
+            "start>and and>a and>b a>xor b>xor xor>or late>or or>d d>end",
+            user("b"),
+            boundary("late", "b", timer("P1D"), interrupting=False),
+        )
+        assert Run(model).do("a").waiting == ["b", "d"]
+
     def test_what_runs_inside_a_sub_process_is_waited_for(self) -> None:
         run = Run(OR_INNER).do("a")
         assert run.waiting == ["inner/b"]
@@ -197,7 +225,9 @@ class TestInclusiveGateway:
 RACE = process(
     "start>race race>m race>t m>a t>b a>end b>end", caught("m", refers("message", "A")), caught("t", timer("P2D"))
 )
-RACE_TIMERS = process("start>race race>t race>u t>a u>b a>end b>end", caught("t", timer("P2D")), caught("u", timer("P1D")))
+RACE_TIMERS = process(
+    "start>race race>t race>u t>a u>b a>end b>end", caught("t", timer("P2D")), caught("u", timer("P1D"))
+)
 RACE_ALL = process(
     "start>race race>r race>s race>c r>a s>b c>d a>end b>end d>end",
     messenger("receiveTask", "r", "A"),
@@ -210,10 +240,14 @@ RACE_LOOP = process(
 
 
 @family(
-    "event-based gateway", "process",
+    "event-based gateway",
+    "process",
     "The first of the events behind it decides where the token goes; the others are withdrawn.",
-    RACE, RACE_TIMERS, RACE_ALL, RACE_LOOP,
-)  # fmt: skip
+    RACE,
+    RACE_TIMERS,
+    RACE_ALL,
+    RACE_LOOP,
+)
 class TestEventBasedGateway:
     def test_the_message_comes_first(self) -> None:
         run = Run(RACE)

@@ -54,8 +54,12 @@ CYCLES = {
 }
 
 
-@family("timer event", "intermediate, with a date", "The token waits until the date; an unknown date is waited for.",
-        *(waits_for(text, "timeDate") for text in DATES))  # fmt: skip
+@family(
+    "timer event",
+    "intermediate, with a date",
+    "The token waits until the date; an unknown date is waited for.",
+    *(waits_for(text, "timeDate") for text in DATES),
+)
 class TestTimerDate:
     @pytest.mark.parametrize(("text", "due"), DATES.items())
     def test_it_fires_exactly_when_it_is_due(self, text: str, due: datetime) -> None:
@@ -79,8 +83,12 @@ class TestTimerDate:
         assert failed.value.element_id == "t"
 
 
-@family("timer event", "intermediate, with a duration", "The token waits so long.",
-        *(waits_for(text, "timeDuration") for text in DURATIONS))  # fmt: skip
+@family(
+    "timer event",
+    "intermediate, with a duration",
+    "The token waits so long.",
+    *(waits_for(text, "timeDuration") for text in DURATIONS),
+)
 class TestTimerDuration:
     @pytest.mark.parametrize(("text", "due"), DURATIONS.items())
     def test_it_counts_from_when_the_token_came(self, text: str, due: datetime) -> None:
@@ -89,15 +97,22 @@ class TestTimerDuration:
         assert run.until(due).assert_over().log == ["s"]
 
     def test_it_counts_anew_in_every_round(self) -> None:
-        model = process("start>xor xor>t t>a a>xor2 xor2>xor xor2=>end", caught("t", timer("P1D")),
-                        conditions={"xor2>xor": "${again}"})  # fmt: skip
+        model = process(
+            "start>xor xor>t t>a a>xor2 xor2>xor xor2=>end",
+            caught("t", timer("P1D")),
+            conditions={"xor2>xor": "${again}"},
+        )
         run = Run(model).wait(days=1).wait(hours=5).do("a", again=True)
         assert run.next_wake == datetime(2026, 5, 20, 13, 0, tzinfo=UTC)
         run.wait(days=1).do("a", again=False).assert_over()
 
 
-@family("timer event", "intermediate, with a cycle", "The token waits until the first of the moments.",
-        *(waits_for(text, "timeCycle") for text in CYCLES))  # fmt: skip
+@family(
+    "timer event",
+    "intermediate, with a cycle",
+    "The token waits until the first of the moments.",
+    *(waits_for(text, "timeCycle") for text in CYCLES),
+)
 class TestTimerCycle:
     @pytest.mark.parametrize(("text", "due"), CYCLES.items())
     def test_it_fires_once_at_the_first_moment(self, text: str, due: datetime) -> None:
@@ -107,12 +122,21 @@ class TestTimerCycle:
 
 
 MESSAGE = process(
-    "start>m m>a a>end", caught("m", refers("message", "A"), mapping(gives={"y": "${number}"}) + properties(correlationKey="${key}"))
+    "start>m m>a a>end",
+    caught("m", refers("message", "A"), mapping(gives={"y": "${number}"}) + properties(correlationKey="${key}")),
 )
-MESSAGES = process("start>and and>m and>n m>a n>a a>end", caught("m", refers("message", "A")), caught("n", refers("message", "A")))
+MESSAGES = process(
+    "start>and and>m and>n m>a n>a a>end", caught("m", refers("message", "A")), caught("n", refers("message", "A"))
+)
 
 
-@family("message event", "intermediate catch", "The token waits for a message; one message reaches one receiver.", MESSAGE, MESSAGES)
+@family(
+    "message event",
+    "intermediate catch",
+    "The token waits for a message; one message reaches one receiver.",
+    MESSAGE,
+    MESSAGES,
+)
 class TestMessageCatch:
     def test_it_waits_for_its_own_message(self) -> None:
         run = Run(MESSAGE, key=7)
@@ -152,9 +176,11 @@ class TestSignalCatch:
 
 CONDITION = process("start>and and>c and>a c>b b>end a>end", caught("c", condition("${x > 1 and meeting is not None}")))
 PASSING = process(
-    "start>and and>c and>s s>t t>end c>b b>end", caught("c", condition("${x == 1}")), script("s", "x = 1"),
+    "start>and and>c and>s s>t t>end c>b b>end",
+    caught("c", condition("${x == 1}")),
+    script("s", "x = 1"),
     script("t", "x = 0"),
-)  # fmt: skip
+)
 
 
 @family("conditional event", "intermediate catch", "The token waits until its condition holds.", CONDITION, PASSING)
@@ -198,8 +224,13 @@ LINK_LOOP = process(
 )
 
 
-@family("link event", "intermediate throw and catch", "The token jumps to the catching link of the same name in its scope.",
-        LINKS, LINK_LOOP)  # fmt: skip
+@family(
+    "link event",
+    "intermediate throw and catch",
+    "The token jumps to the catching link of the same name in its scope.",
+    LINKS,
+    LINK_LOOP,
+)
 class TestLink:
     def test_every_throw_jumps_to_the_one_catch(self) -> None:
         run = Run(LINKS).do("a")
@@ -232,7 +263,13 @@ class TestNoneThrow:
         assert Run(PASSED).waiting == ["a"]
 
 
-@family("message event", "intermediate throw", "A message leaves and the token goes on.", THROWN["message"], INTERRUPTS_ITSELF)
+@family(
+    "message event",
+    "intermediate throw",
+    "A message leaves and the token goes on.",
+    THROWN["message"],
+    INTERRUPTS_ITSELF,
+)
 class TestMessageThrow:
     def test_the_message_leaves_once_and_the_token_goes_on(self) -> None:
         run = Run(THROWN["message"], x=3)
@@ -246,8 +283,12 @@ class TestMessageThrow:
         run.do("b").assert_over()
 
 
-@family("signal event", "intermediate throw", "Everybody who waits for the signal hears it and the token goes on.",
-        THROWN["signal"])  # fmt: skip
+@family(
+    "signal event",
+    "intermediate throw",
+    "Everybody who waits for the signal hears it and the token goes on.",
+    THROWN["signal"],
+)
 class TestSignalThrow:
     def test_the_signal_leaves_and_the_token_goes_on(self) -> None:
         run = Run(THROWN["signal"], x=3)
@@ -257,8 +298,10 @@ class TestSignalThrow:
     def test_all_in_the_case_hear_it(self) -> None:
         model = process(
             "start>and and>m and>n and>e m>a n>a e>b a>end b>end",
-            caught("m", refers("signal", "A")), caught("n", refers("signal", "A")), thrown("e", refers("signal", "A")),
-        )  # fmt: skip
+            caught("m", refers("signal", "A")),
+            caught("n", refers("signal", "A")),
+            thrown("e", refers("signal", "A")),
+        )
         run = Run(model)
         assert (run.waiting, len(run.thrown)) == (["a", "a", "b"], 1)
 
@@ -276,9 +319,14 @@ ESCALATED_FOR_GOOD = process(
 ESCALATED_TO_NOBODY = process("start>e e>a a>end", thrown("e", refers("escalation", "A")))
 
 
-@family("escalation event", "intermediate throw",
-        "The nearest event that catches it is told and the token goes on, unless that event interrupts.",
-        ESCALATED, ESCALATED_FOR_GOOD, ESCALATED_TO_NOBODY)  # fmt: skip
+@family(
+    "escalation event",
+    "intermediate throw",
+    "The nearest event that catches it is told and the token goes on, unless that event interrupts.",
+    ESCALATED,
+    ESCALATED_FOR_GOOD,
+    ESCALATED_TO_NOBODY,
+)
 class TestEscalationThrow:
     def test_the_token_goes_on(self) -> None:
         run = Run(ESCALATED)
@@ -292,5 +340,3 @@ class TestEscalationThrow:
 
     def test_nobody_has_to_catch_it(self) -> None:
         assert Run(ESCALATED_TO_NOBODY).waiting == ["a"]
-
-

@@ -22,7 +22,9 @@ from tests.conformance.running import NOW, Run, compiled
 
 EVERYTHING = process(
     "start>and and>each and>again and>c each>and2 again>and2 c>and2 and2>xor xor>b xor=>end b>end late>d d>end2",
-    sub_process("each", scope("start1>a a>s s>end1", user("a"), script("s", "total = total + weight")), inner=several()),
+    sub_process(
+        "each", scope("start1>a a>s s>end1", user("a"), script("s", "total = total + weight")), inner=several()
+    ),
     sub_process("again", scope("start2>e e>end3"), inner=loop("${turns < 3}")),
     call("c", "called", '<camunda:out source="y" target="y"/>'),
     boundary("late", "each", timer("P5D"), interrupting=False),

@@ -16,11 +16,13 @@ ASKING = process("start>xor xor>s s>a a>xor2 xor2>xor xor2=>end", COUNTING, cond
 ASKING_WITH_EVENTS = process(
     "start>xor xor>s s>inner inner>xor2 xor2>xor xor2=>end late>end2 told>end3",
     COUNTING,
-    sub_process("inner", scope("start1>a a>end1 tick>end4", user("a"), boundary("tick", "a", timer("P1D"), interrupting=False))),
+    sub_process(
+        "inner", scope("start1>a a>end1 tick>end4", user("a"), boundary("tick", "a", timer("P1D"), interrupting=False))
+    ),
     boundary("late", "inner", timer("P9D")),
     boundary("told", "inner", refers("signal", "A"), interrupting=False),
     conditions={"xor2>xor": "${n < turns}"},
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("model", [BY_GATEWAY, BY_MARKER])
@@ -48,10 +50,13 @@ def test_ten_thousand_turns_with_people_leave_the_document_as_small_as_it_was(mo
 
 WIDE = process(
     "start>inner inner>b b>end late>c c>end2",
-    sub_process("inner", scope("start1>a a>s s>end1", user("a"), script("s", "answer = item * 2")),
-                inner=several(gives=("answers", "answer"))),
+    sub_process(
+        "inner",
+        scope("start1>a a>s s>end1", user("a"), script("s", "answer = item * 2")),
+        inner=several(gives=("answers", "answer")),
+    ),
     boundary("late", "inner", timer("P1D")),
-)  # fmt: skip
+)
 WIDE_SCRIPT = process("start>s s>end", script("s", "square = item * item", inner=several(gives=("squares", "square"))))
 
 
@@ -83,15 +88,16 @@ ENDLESS = {
     "tokens that double": process("start>xor xor>and and>xor and>s s>end", COUNTING),
     "tokens that double and wait": process("start>xor xor>and and>xor and>a a>end"),
     "a sub-process in a loop": process(
-        "start>xor xor>inner inner>xor2 xor2>xor xor2=>end", sub_process("inner", scope("start1>end1")),
+        "start>xor xor>inner inner>xor2 xor2>xor xor2=>end",
+        sub_process("inner", scope("start1>end1")),
         conditions={"xor2>xor": "${True}"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("model", ENDLESS.values(), ids=ENDLESS.keys())
 def test_an_endless_automatic_loop_is_an_incident_within_seconds(model: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ElementFailed, match="loops for ever"):
         Run(model, n=0)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20

@@ -48,20 +48,40 @@ LOOPED_USER = process("start>a a>b b>end", user("a", inner=loop("${again}")))
 LOOPED_CALL = process("start>c c>end", call("c", "called", inner=loop("${n < 3}")))
 COUNTS = process("start>s s>end", script("s", "n = n + 1"), identity="called")
 LOOP_WITH_EVENTS = looped_inner(
-    loop("${again}"), boundary("hit", "inner", refers("message", "A")), boundary("tell", "inner", timer("P1D"), interrupting=False),
+    loop("${again}"),
+    boundary("hit", "inner", refers("message", "A")),
+    boundary("tell", "inner", timer("P1D"), interrupting=False),
     flows="hit>c c>end2 tell>d d>end3",
-)  # fmt: skip
+)
 
 
-@family("standard loop", "task, sub-process, call; before and after, with a maximum",
-        "The activity runs again while its condition holds, tested before or after each turn, at most so many times.",
-        AFTER, BEFORE, AT_MOST, BY_COUNTER, LOOPED_INNER, LOOPED_USER, LOOPED_CALL, LOOP_WITH_EVENTS,
-        together=(COUNTS,))  # fmt: skip
+@family(
+    "standard loop",
+    "task, sub-process, call; before and after, with a maximum",
+    "The activity runs again while its condition holds, tested before or after each turn, at most so many times.",
+    AFTER,
+    BEFORE,
+    AT_MOST,
+    BY_COUNTER,
+    LOOPED_INNER,
+    LOOPED_USER,
+    LOOPED_CALL,
+    LOOP_WITH_EVENTS,
+    together=(COUNTS,),
+)
 class TestStandardLoop:
-    @pytest.mark.parametrize(("model", "start", "turned"), [
-        (AFTER, 0, 3), (AFTER, 7, 8), (BEFORE, 0, 3), (BEFORE, 7, 7), (AT_MOST, 0, 4), (ONLY_AT_MOST, 0, 4),
-        (BY_COUNTER, 0, 3),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("model", "start", "turned"),
+        [
+            (AFTER, 0, 3),
+            (AFTER, 7, 8),
+            (BEFORE, 0, 3),
+            (BEFORE, 7, 7),
+            (AT_MOST, 0, 4),
+            (ONLY_AT_MOST, 0, 4),
+            (BY_COUNTER, 0, 3),
+        ],
+    )
     def test_it_turns_while_its_condition_holds(self, model: bytes, start: int, turned: int) -> None:
         assert Run(model, n=start).assert_over().variables["n"] == turned
 
@@ -107,9 +127,7 @@ def each_script(marker: str) -> bytes:
 
 PARALLEL = each(several())
 PARALLEL_SCRIPT = each_script(several(gives=("squares", "square")))
-BY_COUNT = process(
-    "start>s s>end", script("s", "log = log + [loopCounter]", inner=several(count="${n}"))
-)
+BY_COUNT = process("start>s s>end", script("s", "log = log + [loopCounter]", inner=several(count="${n}")))
 BY_LITERAL = process("start>s s>end", script("s", "log = log + [loopCounter]", inner=several(count="3")))
 GATHERED = each(several(gives=("answers", "answer")))
 ENOUGH = each(several(until="${nrOfCompletedInstances >= 2}"))
@@ -120,9 +138,15 @@ FUNCTIONS = process(
     boundary("hit", "a", refers("error", "A")),
 )
 RECEIVES = process(
-    "start>a a>end", messenger("receiveTask", "a", "A", inner=several(), extension='<camunda:properties><camunda:property '
-                               'name="correlationKey" value="${item}"/></camunda:properties>')
-)  # fmt: skip
+    "start>a a>end",
+    messenger(
+        "receiveTask",
+        "a",
+        "A",
+        inner=several(),
+        extension='<camunda:properties><camunda:property name="correlationKey" value="${item}"/></camunda:properties>',
+    ),
+)
 EACH_CALL = process(
     "start>c c>end",
     call("c", "called", '<camunda:out source="y" target="y"/>', inner=several(gives=("results", "y"))),
@@ -131,24 +155,59 @@ EACH_CALL_ALL = process("start>c c>end", call("c", "called", inner=several(gives
 CALLED = process("start>a a>s s>end", user("a"), script("s", "y = item * factor"), identity="called")
 NESTED = process(
     "start>outer outer>b b>end",
-    sub_process("outer", scope("start1>inner inner>end1", sub_process(
-        "inner", scope("start2>a a>end2"), inner=several("item.members", "member", gives=("names", "answer")),
-    )), inner=several()),
-)  # fmt: skip
-PEOPLE_INSIDE = each(several(), boundary("late", "inner", timer("P1D")), boundary("told", "inner", refers("signal", "A"), interrupting=False),
-                     flows="late>c c>end2 told>d d>end3")  # fmt: skip
+    sub_process(
+        "outer",
+        scope(
+            "start1>inner inner>end1",
+            sub_process(
+                "inner",
+                scope("start2>a a>end2"),
+                inner=several("item.members", "member", gives=("names", "answer")),
+            ),
+        ),
+        inner=several(),
+    ),
+)
+PEOPLE_INSIDE = each(
+    several(),
+    boundary("late", "inner", timer("P1D")),
+    boundary("told", "inner", refers("signal", "A"), interrupting=False),
+    flows="late>c c>end2 told>d d>end3",
+)
 FAILING = process(
     "start>inner inner>b b>end hit>c c>end2",
-    sub_process("inner", scope("start1>a a>xor1 xor1>no xor1=>end1", event("endEvent", "no", refers("error", "A")),
-                               conditions={"xor1>no": "${answer == 'no'}"}), inner=several()),
+    sub_process(
+        "inner",
+        scope(
+            "start1>a a>xor1 xor1>no xor1=>end1",
+            event("endEvent", "no", refers("error", "A")),
+            conditions={"xor1>no": "${answer == 'no'}"},
+        ),
+        inner=several(),
+    ),
     boundary("hit", "inner", refers("error", "A")),
-)  # fmt: skip
+)
 
 
-@family("multi-instance, parallel", "task, sub-process, call; by collection or cardinality",
-        "The activity runs once per item, all at once; it is done when all are, or when its completion condition holds.",
-        PARALLEL, PARALLEL_SCRIPT, BY_COUNT, BY_LITERAL, GATHERED, ENOUGH, HALF, FUNCTIONS, RECEIVES, EACH_CALL, NESTED,
-        PEOPLE_INSIDE, FAILING, together=(CALLED,))  # fmt: skip
+@family(
+    "multi-instance, parallel",
+    "task, sub-process, call; by collection or cardinality",
+    "The activity runs once per item, all at once; it is done when all are, or when its completion condition holds.",
+    PARALLEL,
+    PARALLEL_SCRIPT,
+    BY_COUNT,
+    BY_LITERAL,
+    GATHERED,
+    ENOUGH,
+    HALF,
+    FUNCTIONS,
+    RECEIVES,
+    EACH_CALL,
+    NESTED,
+    PEOPLE_INSIDE,
+    FAILING,
+    together=(CALLED,),
+)
 class TestParallel:
     def test_each_item_runs_at_once_in_any_order(self) -> None:
         run = Run(PARALLEL, items=["x", "y", "z"])
@@ -175,7 +234,9 @@ class TestParallel:
     def test_a_number_of_instances_will_do(self, model: bytes, n: int) -> None:
         assert Run(model, n=n).assert_over().log == [0, 1, 2]
 
-    @pytest.mark.parametrize(("model", "count", "answers"), [(ENOUGH, 5, 2), (ENOUGH, 1, 1), (HALF, 4, 2), (HALF, 5, 3)])
+    @pytest.mark.parametrize(
+        ("model", "count", "answers"), [(ENOUGH, 5, 2), (ENOUGH, 1, 1), (HALF, 4, 2), (HALF, 5, 3)]
+    )
     def test_enough_withdraws_the_others(self, model: bytes, count: int, answers: int) -> None:
         run = Run(model, items=list(range(count)))
         for number in range(answers):
@@ -208,6 +269,11 @@ class TestParallel:
         assert run.do("inner[2]/a", answer="no").standing == ["c"]
         run.do("c").assert_over()
 
+    def test_each_sends_what_is_mapped_and_no_more(self) -> None:
+        sends = messenger("sendTask", "a", "A", inner=several(), extension=mapping(takes={"to": "${item}"}))
+        run = Run(process("start>a a>end", sends), items=["x", "y"]).assert_over()
+        assert [dict(t.payload) for t in run.thrown] == [{"to": "x"}, {"to": "y"}]
+
     def test_each_waits_for_a_message_of_its_own(self) -> None:
         run = Run(RECEIVES, items=["x", "y"])
         assert run.listens_to == [("message", "A"), ("message", "A")]
@@ -237,17 +303,25 @@ class TestParallel:
         assert run.wait(days=1).standing == ["c", "d"]
 
     def test_terminate_ends_one_instance(self) -> None:
-        model = process("start>inner inner>b b>end", sub_process(
-            "inner", scope("start1>and1 and1>a and1>c a>stop c>end1", event("endEvent", "stop", plain("terminate"))),
-            inner=several()))  # fmt: skip
+        model = process(
+            "start>inner inner>b b>end",
+            sub_process(
+                "inner",
+                scope("start1>and1 and1>a and1>c a>stop c>end1", event("endEvent", "stop", plain("terminate"))),
+                inner=several(),
+            ),
+        )
         run = Run(model, items=["x", "y"]).do("inner[0]/a")
         assert run.waiting == ["inner[1]/a", "inner[1]/c"]
         assert run.do("inner[1]/a").waiting == ["b"]
 
     def test_each_instance_has_event_sub_processes_of_its_own(self) -> None:
         body = scope("start1>a a>end1", handler("h", condition("${item == wanted}"), ">e e>end2"))
-        run = Run(process("start>inner inner>b b>end", sub_process("inner", body, inner=several())),
-                  items=["x", "y"], wanted="")  # fmt: skip
+        run = Run(
+            process("start>inner inner>b b>end", sub_process("inner", body, inner=several())),
+            items=["x", "y"],
+            wanted="",
+        )
         run.execution.set_variable("", "wanted", "y")
         run.wait(hours=1)
         assert run.waiting == ["inner[0]/a", "inner[1]/h/e"]
@@ -255,13 +329,22 @@ class TestParallel:
 
 SEQUENTIAL = each(several(sequential=True, gives=("answers", "answer"), until="${nrOfCompletedInstances >= limit}"))
 SEQUENTIAL_SCRIPT = each_script(several(sequential=True, gives=("squares", "square")))
-SEQUENTIAL_FUNCTION = process("start>a a>end", service("a", inner=several(sequential=True, gives=("results", "result"))))
+SEQUENTIAL_FUNCTION = process(
+    "start>a a>end", service("a", inner=several(sequential=True, gives=("results", "result")))
+)
 SEQUENTIAL_CALL = process("start>c c>end", call("c", "called", inner=several(sequential=True, gives=("results", "y"))))
 
 
-@family("multi-instance, sequential", "task, sub-process, call; by collection or cardinality",
-        "The activity runs once per item, one after the other, until all are done or its completion condition holds.",
-        SEQUENTIAL, SEQUENTIAL_SCRIPT, SEQUENTIAL_FUNCTION, SEQUENTIAL_CALL, together=(CALLED,))  # fmt: skip
+@family(
+    "multi-instance, sequential",
+    "task, sub-process, call; by collection or cardinality",
+    "The activity runs once per item, one after the other, until all are done or its completion condition holds.",
+    SEQUENTIAL,
+    SEQUENTIAL_SCRIPT,
+    SEQUENTIAL_FUNCTION,
+    SEQUENTIAL_CALL,
+    together=(CALLED,),
+)
 class TestSequential:
     def test_one_after_the_other(self) -> None:
         run = Run(SEQUENTIAL, items=["x", "y", "z"], limit=9)
@@ -298,9 +381,12 @@ class TestSequential:
 SEVERAL_PEOPLE = process("start>a a>b b>end", user("a", inner=several()))
 
 
-@family("multi-instance", "user task, manual task",
-        "The people are asked at once, or one after the other; to the interpreter that is one activity.",
-        SEVERAL_PEOPLE)  # fmt: skip
+@family(
+    "multi-instance",
+    "user task, manual task",
+    "The people are asked at once, or one after the other; to the interpreter that is one activity.",
+    SEVERAL_PEOPLE,
+)
 class TestPeople:
     def test_it_is_one_activity(self) -> None:
         run = Run(SEVERAL_PEOPLE, items=["x", "y"])

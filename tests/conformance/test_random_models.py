@@ -1,4 +1,4 @@
-"""Random models do in the engine what an interpreter of their blocks says: the same people asked, the same work done."""
+"""Random models do in the engine what an interpreter of their blocks says: the same people asked, the same done."""
 
 from collections import Counter
 from itertools import count
@@ -20,6 +20,7 @@ from tests.conformance.blocks import (
     Sequence_,
     Some,
     Together,
+    Watched,
     as_model,
 )
 from tests.conformance.families import errors_in
@@ -39,7 +40,7 @@ def blocks(draw: st.DrawFn) -> Block:
 def _block(draw: st.DrawFn, names: Any, depth: int) -> Block:
     kinds = ["asks", "asks", "does", "passes"]
     if depth:
-        kinds = ["asks", "sequence", "sequence", "choice", "together", "some", "again", "inner", "each"]
+        kinds = ["asks", "sequence", "sequence", "choice", "together", "some", "again", "inner", "each", "watched"]
     kind = draw(st.sampled_from(kinds))
     if kind == "asks":
         return Asks(next(names), draw(st.booleans()))
@@ -47,6 +48,9 @@ def _block(draw: st.DrawFn, names: Any, depth: int) -> Block:
         return Does(next(names))
     if kind == "passes":
         return Passes()
+    if kind == "watched":
+        where = draw(st.sampled_from(["outside", "instead", "beside"]))
+        return Watched(_block(draw, names, depth - 1), next(names), where)
     if kind in ("again", "inner", "each"):
         return _repeated(draw, kind, _block(draw, names, depth - 1))
     parts = tuple(_block(draw, names, depth - 1) for _ in range(draw(st.integers(2, 3))))
@@ -69,15 +73,21 @@ def _repeated(draw: st.DrawFn, kind: str, body: Block) -> Block:
 @given(block=blocks(), data=st.data())
 def test_the_engine_asks_and_does_what_the_blocks_say(block: Block, data: st.DataObject) -> None:
     oracle, run = Oracle(block), Run(as_model(block))
+    signals = data.draw(st.integers(0, 3))
     for _ in range(MOST_ANSWERS):
         assert run.waiting == oracle.waiting
         assert Counter(run.log) == oracle.ran
         if not oracle.waiting:
             run.assert_over()
             return
+        if signals and data.draw(st.booleans()):
+            signals -= 1
+            oracle.signal()
+            run.signal("A")  # saves and restores first, as `do` below
+            continue
         place = data.draw(st.sampled_from(oracle.waiting))
         oracle.answer(place)
-        run.do(place)  # saves and restores first
+        run.do(place)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

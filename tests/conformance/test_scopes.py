@@ -26,23 +26,41 @@ from tests.conformance.running import Run
 INNER = process(
     "start>inner inner>b b>end",
     sub_process(
-        "inner", scope("start1>a a>s s>end1", user("a"), script("s", "double = share * 2")),
+        "inner",
+        scope("start1>a a>s s>end1", user("a"), script("s", "double = share * 2")),
         extension=mapping(takes={"share": "${whole / 2}"}, gives={"result": "${double + answer}"}),
     ),
-)  # fmt: skip
+)
 DEEP = process(
     "start>one one>b b>end",
-    sub_process("one", scope("start1>two two>end1", sub_process("two", scope("start2>three three>end2",
-                sub_process("three", scope("start3>and and>a and>c a>end3 c>end3")))))),
-)  # fmt: skip
+    sub_process(
+        "one",
+        scope(
+            "start1>two two>end1",
+            sub_process(
+                "two",
+                scope("start2>three three>end2", sub_process("three", scope("start3>and and>a and>c a>end3 c>end3"))),
+            ),
+        ),
+    ),
+)
 EMPTY = process("start>inner inner>a a>end", sub_process("inner", scope("start1>end1")))
-TWICE = process("start>and and>inner and>inner2x and>c c>inner inner>end inner2x>end",
-                sub_process("inner", scope("start1>a a>end1")),
-                sub_process("inner2x", scope("start2>b b>end2")))  # fmt: skip
+TWICE = process(
+    "start>and and>inner and>inner2x and>c c>inner inner>end inner2x>end",
+    sub_process("inner", scope("start1>a a>end1")),
+    sub_process("inner2x", scope("start2>b b>end2")),
+)
 
 
-@family("embedded sub-process", "process, sub-process", "It runs a scope of its own that sees the variables around it, and ends when no token is left in it.",
-        INNER, DEEP, EMPTY, TWICE)  # fmt: skip
+@family(
+    "embedded sub-process",
+    "process, sub-process",
+    "It runs a scope of its own that sees the variables around it, and ends when no token is left in it.",
+    INNER,
+    DEEP,
+    EMPTY,
+    TWICE,
+)
 class TestSubProcess:
     def test_it_shares_the_variables_and_keeps_what_is_mapped_to_itself(self) -> None:
         run = Run(INNER, whole=10)
@@ -82,22 +100,37 @@ NAMED = process(
     call("c", "called", '<camunda:in sourceExpression="${z * 10}" target="x"/><camunda:out source="y" target="mine"/>'),
 )
 MOVED = process("start>c c>end", call("c", "dated", '<camunda:in source="ssu" target="meeting"/>'))
-DATED = process("start>t t>end", event("intermediateCatchEvent", "t", timer("${meeting}", "timeDate")), identity="dated")
+DATED = process(
+    "start>t t>end", event("intermediateCatchEvent", "t", timer("${meeting}", "timeDate")), identity="dated"
+)
 BESIDE = process("start>and and>c and>d c>and2 d>and2 and2>b b>end", call("c", "called"), user("d"))
 CALLS_TWICE = process("start>and and>c and>d c>end d>end", call("c", "called"), call("d", "called"))
 CHANGES_ITS_INPUT = process(
     "start>c c>end", call("c", "counting", '<camunda:in source="n" target="m"/><camunda:out source="m" target="n"/>')
 )
-COUNTING = process("start>s s>xor xor>a xor=>end a>end", script("s", "m = m + 1"), conditions={"xor>a": "${m > 5}"},
-                   identity="counting")  # fmt: skip
+COUNTING = process(
+    "start>s s>xor xor>a xor=>end a>end",
+    script("s", "m = m + 1"),
+    conditions={"xor>a": "${m > 5}"},
+    identity="counting",
+)
 RECURSIVE = process("start>c c>end2", call("c", "counted"))
 COUNTED = process("start>s s>end", script("s"), identity="counted")
 
 
-@family("call activity", "process, sub-process",
-        "It runs another process with variables of its own; all go in, and what it sets, or what is named, comes back.",
-        CALLS, NAMED, MOVED, BESIDE, CALLS_TWICE, CHANGES_ITS_INPUT, RECURSIVE,
-        together=(CALLED, DATED, COUNTING, COUNTED))  # fmt: skip
+@family(
+    "call activity",
+    "process, sub-process",
+    "It runs another process with variables of its own; all go in, and what it sets, or what is named, comes back.",
+    CALLS,
+    NAMED,
+    MOVED,
+    BESIDE,
+    CALLS_TWICE,
+    CHANGES_ITS_INPUT,
+    RECURSIVE,
+    together=(CALLED, DATED, COUNTING, COUNTED),
+)
 class TestCallActivity:
     def test_variables_go_in_and_come_back(self) -> None:
         run = Run(CALLS, CALLED, x=1)
@@ -134,14 +167,31 @@ class TestCallActivity:
         assert run.do("c/a").assert_over().variables["n"] == 6
 
     def test_what_it_was_given_can_be_named_to_come_back(self) -> None:
-        model = process("start>c c>end", call("c", "counted",
-                        '<camunda:in source="n" target="m"/><camunda:out source="m" target="k"/>'))  # fmt: skip
+        model = process(
+            "start>c c>end",
+            call("c", "counted", '<camunda:in source="n" target="m"/><camunda:out source="m" target="k"/>'),
+        )
         assert Run(model, COUNTED, n=5).assert_over().variables["k"] == 5
 
     def test_what_cannot_come_back_is_an_incident_at_the_call(self) -> None:
         with pytest.raises(ElementFailed, match="y is not defined") as failed:
             Run(process("start>c c>end", call("c", "counted", '<camunda:out source="y" target="k"/>')), COUNTED)
         assert failed.value.element_id == "c"
+
+    def test_held_up_at_what_comes_back_it_stays_there_until_that_is_mended(self) -> None:
+        model = process("start>c c>b b>end", call("c", "called", '<camunda:out source="y" target="k"/>'))
+        run = Run(model, CALLED, x=1)
+        run.execution.complete(run.token("c/a"), {})
+        document = run.execution.save()
+        run.execution.parked = frozenset({("c", "s")})
+        run.execution.advance()
+        assert run.standing == ["c", "c/s"], "the script is held up"
+        assert [t.state for t in run.execution.tokens()] == ["running", "ready"]
+        run.restore(document).parked = frozenset({("", "c")})
+        run.execution.advance()
+        assert run.standing == ["c"], "the called process is over, the call is held up"
+        run.restore(run.execution.save()).advance()
+        assert (run.waiting, run.variables["k"]) == (["b"], 2)
 
     def test_event_sub_processes_of_the_called_process_listen(self) -> None:
         listening = process("start>a a>end", handler("h", refers("message", "A"), ">e e>end2"), identity="called")
@@ -163,16 +213,24 @@ TRANSACTION = process(
 )
 CANCEL_DEEP = process(
     "start>tx tx>b b>end cancelled>d d>end2",
-    sub_process("tx", scope("start1>inner inner>end1",
-                sub_process("inner", scope("start2>a a>no", event("endEvent", "no", plain("cancel"))))),
-                kind="transaction"),
+    sub_process(
+        "tx",
+        scope(
+            "start1>inner inner>end1",
+            sub_process("inner", scope("start2>a a>no", event("endEvent", "no", plain("cancel")))),
+        ),
+        kind="transaction",
+    ),
     boundary("cancelled", "tx", plain("cancel")),
-)  # fmt: skip
+)
 
 
-@family("transaction", "with cancel end event and cancel boundary event",
-        "It runs as a sub-process; a cancel end event ends all of it and the token goes on at the cancel boundary event.",
-        TRANSACTION)  # fmt: skip
+@family(
+    "transaction",
+    "with cancel end event and cancel boundary event",
+    "It runs as a sub-process; a cancel end event ends all of it and the token goes on at the cancel boundary event.",
+    TRANSACTION,
+)
 class TestTransaction:
     def test_it_runs_as_a_sub_process(self) -> None:
         run = Run(TRANSACTION).do("tx/a", refused=False).do("tx/c")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.errors import ElementFailed
+from engine.errors import ElementFailed, InvalidInput
 from tests.conformance.drawing import (
     boundary,
     call,
@@ -34,8 +34,12 @@ NO_START = process("a>end b>end2")
 INNER_STARTS = process("start>inner inner>end", sub_process("inner", scope("start1>a start2>b a>end1 b>end1")))
 
 
-@family("none start event", "process, sub-process", "A token begins here; without any start event, wherever no flow leads.",
-        NONE)  # fmt: skip
+@family(
+    "none start event",
+    "process, sub-process",
+    "A token begins here; without any start event, wherever no flow leads.",
+    NONE,
+)
 class TestNoneStart:
     def test_a_token_begins(self) -> None:
         Run(NONE).do("a").assert_over()
@@ -56,6 +60,9 @@ class TestNoneStart:
 BY_EVENT = process(
     "start>a begun>b a>end b>end", begun("begun", refers("message", "A"), mapping(gives={"y": "${number * 2}"}))
 )
+TWO_EVENTS = process(
+    "begun>a begun2>b a>end b>end", begun("begun", refers("message", "A")), begun("begun2", refers("signal", "A"))
+)
 BY_SIGNAL = process("begun>b b>end", begun("begun", refers("signal", "A")))
 BY_TIMER = process("begun>b b>end", begun("begun", timer("2026-11-27", "timeDate")))
 
@@ -71,6 +78,30 @@ class TestMessageStart:
     def test_started_by_a_person_the_plain_start_event_begins(self) -> None:
         run = Run(BY_EVENT)
         assert (run.waiting, run.listens_to) == (["a"], [])
+
+
+@family(
+    "message start event",
+    "several, in one process",
+    "Each is a way of its own to begin a case; only the one whose event came gets a token.",
+    TWO_EVENTS,
+)
+class TestSeveralEventStarts:
+    @pytest.mark.parametrize(("event", "task"), [("begun", "a"), ("begun2", "b")])
+    def test_the_event_that_came_begins(self, event: str, task: str) -> None:
+        run = Run(TWO_EVENTS, event=event)
+        assert run.waiting == [task]
+        run.do(task).assert_over()
+
+    def test_without_an_event_nothing_can_begin(self) -> None:
+        with pytest.raises(InvalidInput, match="no plain start event"):
+            Run(TWO_EVENTS)
+
+    def test_called_it_is_an_incident_at_the_call(self) -> None:
+        called = TWO_EVENTS.replace(b'"prove"', b'"called"')
+        with pytest.raises(ElementFailed, match="no start event without a trigger") as failed:
+            Run(process("start>c c>end", call("c", "called")), called)
+        assert failed.value.element_id == "c"
 
 
 @family("signal start event", "process", "A signal starts a case, which gets the signal's content.", BY_SIGNAL)
@@ -93,7 +124,9 @@ TWO_ENDS = process("start>and and>a and>b a>end b>end2")
 DEAD_END = process("start>and and>a and>b a>end")
 
 
-@family("none end event", "process, sub-process", "The token ends; the scope is over when no token is left in it.", TWO_ENDS)
+@family(
+    "none end event", "process, sub-process", "The token ends; the scope is over when no token is left in it.", TWO_ENDS
+)
 class TestNoneEnd:
     @pytest.mark.parametrize("model", [TWO_ENDS, DEAD_END])
     def test_the_case_is_over_with_its_last_token(self, model: bytes) -> None:
@@ -122,8 +155,13 @@ SIGNAL_HEARD = process(
 )
 
 
-@family("signal end event", "process, sub-process", "Everybody who waits for the signal hears it, then the token ends.",
-        THROWS["signal"], SIGNAL_HEARD)  # fmt: skip
+@family(
+    "signal end event",
+    "process, sub-process",
+    "Everybody who waits for the signal hears it, then the token ends.",
+    THROWS["signal"],
+    SIGNAL_HEARD,
+)
 class TestSignalEnd:
     def test_the_signal_leaves(self) -> None:
         run = Run(THROWS["signal"], x=3).do("a").assert_over()
@@ -144,9 +182,12 @@ ERROR = process(
 ERROR_UNCAUGHT = process("start>a a>end", ended("end", refers("error", "A")))
 
 
-@family("error end event", "process, sub-process",
-        "The error rises to the nearest event that catches it and ends what is between; uncaught it is an incident.",
-        ERROR)  # fmt: skip
+@family(
+    "error end event",
+    "process, sub-process",
+    "The error rises to the nearest event that catches it and ends what is between; uncaught it is an incident.",
+    ERROR,
+)
 class TestErrorEnd:
     def test_it_ends_the_scope_with_all_its_tokens(self) -> None:
         run = Run(ERROR)
@@ -169,9 +210,13 @@ ESCALATION = process(
 ESCALATION_UNCAUGHT = process("start>a a>end", ended("end", refers("escalation", "A")))
 
 
-@family("escalation end event", "process, sub-process",
-        "The nearest event that catches it is told; the rest goes on unless that event interrupts.",
-        ESCALATION, ESCALATION_UNCAUGHT)  # fmt: skip
+@family(
+    "escalation end event",
+    "process, sub-process",
+    "The nearest event that catches it is told; the rest goes on unless that event interrupts.",
+    ESCALATION,
+    ESCALATION_UNCAUGHT,
+)
 class TestEscalationEnd:
     def test_the_rest_goes_on(self) -> None:
         run = Run(ESCALATION).do("inner/c")
@@ -198,9 +243,13 @@ CALLED_THAT_TERMINATES = process(
 )
 
 
-@family("terminate end event", "process, sub-process, called process",
-        "Every token of its scope ends, and with it what runs inside; the scope around goes on.",
-        TERMINATE, TERMINATE_INSIDE)  # fmt: skip
+@family(
+    "terminate end event",
+    "process, sub-process, called process",
+    "Every token of its scope ends, and with it what runs inside; the scope around goes on.",
+    TERMINATE,
+    TERMINATE_INSIDE,
+)
 class TestTerminateEnd:
     def test_it_ends_the_whole_process(self) -> None:
         run = Run(TERMINATE)

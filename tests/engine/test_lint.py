@@ -204,7 +204,9 @@ BOUNDARY = {
               event("boundaryEvent", "timer", DATE, 'attachedToRef="ask"')),
         "boundary", "it",
     ),
-    "an error boundary that does not interrupt": (attached("error", attributes='cancelActivity="false"'), "boundary", "it"),
+    "an error boundary that does not interrupt": (
+        attached("error", attributes='cancelActivity="false"'), "boundary", "it",
+    ),
     "a cancel on a task": (attached("cancel"), "boundary", "it"),
     "a flow to a boundary event": (
         model("start>ask ask>it it>end", ASK, event("boundaryEvent", "timer", DATE, 'attachedToRef="ask"')),

@@ -115,6 +115,8 @@ def test_a_called_process_has_variables_of_its_own(lab: Lab) -> None:
     with lab.database.reading() as session:
         seen = partial(mending.variables, session, lab.instance(case), now=lab.clock())
         assert (seen("c")["tall"], seen("")["tall"]) == ("person2", 1)
+    with pytest.raises(InvalidInput, match="Nothing runs"):
+        act(lab, case, mending.set_variable, "tall", 1, call_path="d")
 
 
 # --- skip -------------------------------------------------------------------------------------------------------------

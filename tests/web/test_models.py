@@ -1,6 +1,7 @@
 """Modeller: versions and what differs between them, drafts drawn and deployed, and the same by commands."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from engine.model import ModelDraft, ProcessDefinition
 from tests.world import EVALUATION, MANDATE, MEETING_CASE, World
 from web.app import create_app
 from web.cli import main
+from web.pages import model_finding_words
 
+ROOT = Path(__file__).parents[2]
 Client = Any
 EVIL = "&lt;script>alert(1)&lt;/script>&lt;img src=x onerror=alert(2)>\"'"
 
@@ -249,11 +252,13 @@ def test_a_form_is_edited_as_json_and_checked(admin: Client, world: World) -> No
         {"id": "nytt", "type": "default", "components": [{"type": "textfield", "key": "a", "label": "A"}]}
     )
     assert admin.post(f"{address}/skjema", data={"key": "nytt", "json": text, "revision": "1"}).status_code == 303
+    assert admin.post(f"{address}/skjema", data={"key": "tomt", "json": "", "revision": "2"}).status_code == 303
+    assert draft(world).forms["tomt"]["id"] == "tomt"
     assert draft(world).forms["nytt"]["components"][0]["key"] == "a"
     stale = admin.post(f"{address}/skjema/nytt", data={"json": text, "revision": "1"})
     assert stale.status_code == 409
-    assert 'name="revision" type="hidden" value="2"' in stale.text
-    assert admin.post(f"{address}/skjema/nytt", data={"fjern": "1", "revision": "2"}).status_code == 303
+    assert 'name="revision" type="hidden" value="3"' in stale.text
+    assert admin.post(f"{address}/skjema/nytt", data={"fjern": "1", "revision": "3"}).status_code == 303
     assert "nytt" not in draft(world).forms
 
 
@@ -324,6 +329,22 @@ def test_a_draft_is_deployed_with_a_reason_after_its_differences_were_shown(admi
     assert admin.get(address).status_code == 404
 
 
+def test_a_draft_that_changes_nothing_makes_no_version(admin: Client, world: World) -> None:
+    address = opened(admin)
+    sent = {"revision": "1", "folger": f"{MEETING_CASE} 1", "merknad": "Mer tid"}
+    assert "Ingenting er endret" in admin.post(f"{address}/ta-i-bruk", data=sent).text
+    assert draft(world)
+
+
+def test_every_rule_of_the_gate_has_words_in_bokmal() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "engine" / "bpmn").glob("*.py"))
+    found = re.findall(r"(?:finding|refusal|_refuse)\(\s*\"([a-z-]+)\"", code) + re.findall(
+        r"\brule=\"([a-z-]+)\"", code
+    )
+    assert len(set(found)) > 20
+    assert [rule for rule in sorted(set(found)) if model_finding_words.words(rule) is None] == []
+
+
 def test_a_version_deployed_meanwhile_is_looked_at_first(admin: Client, world: World) -> None:
     address = opened(admin)
     sent = {"revision": "1", "folger": f"{MEETING_CASE} 1", "merknad": "Mer tid"}
@@ -339,7 +360,7 @@ def test_a_draft_with_errors_or_saved_meanwhile_is_not_deployed(admin: Client, w
     address = opened(admin)
     sent = {"revision": "1", "folger": f"{MEETING_CASE} 1", "merknad": "Mer tid"}
     xml = draft(world).xml
-    admin.post(f"{address}/lagre", json={"xml": xml.replace('calledElement="', ""), "revision": 1})
+    admin.post(f"{address}/lagre", json={"xml": later(xml), "revision": 1})
     assert "lagret på nytt" in admin.post(f"{address}/ta-i-bruk", data=sent).text
     admin.post(f"{address}/lagre", json={"xml": xml.replace('targetRef="end"', 'targetRef="borte"'), "revision": 2})
     answer = admin.post(f"{address}/ta-i-bruk", data=sent | {"revision": "3"})

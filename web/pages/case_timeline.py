@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
+from agreements.functions import FUNCTIONS
 from engine import planning
 from engine.calendar import Calendar
 from engine.errors import EngineError
@@ -103,7 +104,7 @@ def _rehearse(session: Session, instance: ProcessInstance) -> tuple[PlannedStep,
         owner=owner.key if owner and owner.active else None, owner_group=group.key if group else None,
     )  # fmt: skip
     try:
-        rehearsal = planning.rehearse(session, start, now=instance.started_at)
+        rehearsal = planning.rehearse(session, start, now=instance.started_at, functions=FUNCTIONS)
     except EngineError:
         # The page has the dates that are; a plan that can't be made any more is no reason to refuse it.
         return ()

@@ -115,7 +115,7 @@ def one(key: str, version: int, id: str) -> ResponseReturnValue:
     shown = migration_words.view(tried, case_status.formatter())
     return _show(
         "one", definition, problems, instance=instance, tried=shown, mapping=mapping, instead=INSTEAD,
-        chosen=_chosen(instance, definition, mapping), revision=tried.revision,
+        chosen=_chosen(instance, definition, mapping),
     )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ class Line:
 class TriedView:
     """A trial as a page shows it."""
 
+    #: Of the case, when it was tried.
+    revision: int
     version: int
     to: int
     can_move: bool
@@ -62,6 +64,7 @@ def view(tried: Tried, words: Formatter) -> TriedView:
     """The trial in words."""
     changed = [change for change in tried.mails if change.kind != "stays"]
     return TriedView(
+        revision=tried.revision,
         version=tried.version,
         to=tried.to,
         can_move=tried.can_move,
@@ -238,7 +241,7 @@ def _mails(changes: Sequence[Change[Mail]], words: Formatter) -> tuple[Line, ...
     what = {"begins": _("Ny"), "ends": _("Sendes ikke"), "changes": _("Flyttes")}
     return tuple(
         Line(
-            kind=str(kind), name=str(subject), note=liste(dict.fromkeys(mail.recipient for mail in found)),
+            kind=str(kind), name=str(subject), note=liste(dict.fromkeys(mail.party or mail.recipient for mail in found)),
             what=(_("Får nytt innhold") if old == new else what[str(kind)],), old=_at(old, words), new=_at(new, words),
         )
         for (kind, subject, old, new), found in groups.items()

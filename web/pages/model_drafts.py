@@ -214,7 +214,7 @@ def _save_form(draft: ModelDraft, key: str, *, is_new: bool) -> ResponseReturnVa
             if "fjern" in request.form:
                 drafts.remove_form(session, draft.public_id, key, revision=revision, person=actor, now=now())
             else:
-                text = text.strip() or json.dumps({"id": key, **_EMPTY})
+                text = text.strip() or json.dumps(_EMPTY)
                 drafts.save_form(session, draft.public_id, key, text, revision=revision, person=actor, now=now())
     except Stale:
         message = _("Noen andre har lagret utkastet. Se over, og lagre igjen.")
@@ -226,7 +226,7 @@ def _save_form(draft: ModelDraft, key: str, *, is_new: bool) -> ResponseReturnVa
 
 
 def _edit_form(draft: ModelDraft, key: str, text: str, error: str, status: int = 422) -> ResponseReturnValue:
-    shown = text or json.dumps(draft.forms.get(key, {"id": "", **_EMPTY}), ensure_ascii=False, indent=2)
+    shown = text or json.dumps(draft.forms.get(key, _EMPTY), ensure_ascii=False, indent=2)
     page = render_template(
         "models/form.html", draft=draft, key=key, text=shown, error=error, used=bool(key) and key in draft.xml,
         typed_key=request.form.get("key", key),
@@ -248,6 +248,8 @@ def deploy(id: str) -> ResponseReturnValue:
         return _ask_deploy(draft, _("Skriv hvorfor modellen endres."))
     if request.form.get("folger", "") != _following(drafts.follows(db(), draft)):
         return _ask_deploy(draft, _("En ny versjon er tatt i bruk mens du så på siden. Se over forskjellene på nytt."))
+    if (changes := _changes(drafts.follows(db(), draft), draft)) is not None and changes.nothing:
+        return _ask_deploy(draft, _("Ingenting er endret, så det blir ingen ny versjon."))
     try:
         with acting() as (session, actor):
             revision = request.form.get("revision", 0, type=int)

@@ -43,9 +43,14 @@ class Comparison:
     changed: tuple[str, ...]
 
     @property
+    def nothing(self) -> bool:
+        """Are the two the same?"""
+        return not self.lines and not self.moved
+
+    @property
     def summary(self) -> str:
         """How much differs, in one sentence."""
-        if not self.lines and not self.moved:
+        if self.nothing:
             return _("Ingenting er forskjellig.")
         if not self.lines:
             return _("Bare tegningen er endret.")
