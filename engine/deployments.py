@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -18,6 +18,8 @@ from engine.bpmn.lint import lint
 from engine.bpmn.parsing import Specification, compile_models
 from engine.bpmn.reading import Model, UserTaskElement, processes_in, read
 from engine.errors import Finding, InvalidInput, ModelRefused, NotFound
+from engine.form_definitions import FormError
+from engine.forms import load as load_form
 from engine.model import Deployment, ProcessDefinition, ProcessInstance, Step
 
 
@@ -91,7 +93,23 @@ def _check(
                 known_functions=None if functions is None else frozenset(functions),
                 known_names=None if names is None else frozenset(names),
             )  # fmt: skip
+            findings += _unusable_forms(source)
     return found
+
+
+def _unusable_forms(source: Source) -> Iterator[Finding]:
+    """Forms that the model names and nobody could fill in."""
+    xml = source.xml.decode(errors="replace")
+    for key, definition in source.forms.items():
+        if not _mentions(xml, key):
+            continue
+        try:
+            load_form(definition)
+        except FormError as error:
+            yield Finding(
+                rule="form", severity="error", element=None, name=None, line=None,
+                message=f"The form {key} can't be used: {error.message}", remedy="Correct the form.",
+            )  # fmt: skip
 
 
 def _read_all(source: Source) -> list[_Checked]:

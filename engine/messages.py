@@ -91,7 +91,8 @@ def _receive_in(session: Session, instance_id: int, thrown: Thrown, now: datetim
     def act(execution: Execution) -> None:
         heard.append(execution.deliver(thrown))
 
-    history.record(session, instance, f"{thrown.kind}-received", now=now, name=thrown.name)
+    kind = "message-received" if thrown.kind == "message" else "signal-received"
+    history.record(session, instance, kind, now=now, name=thrown.name)
     process_instances.run(session, instance, now=now, act=act)
     if not heard[-1]:
         raise _NotHeard

@@ -18,7 +18,8 @@ MESSAGE, SIGNAL, SERVICE = "deliver-message", "deliver-signal", "service"
 def hand_over(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:
     """Let everything leave that the case has thrown, asked for and begun to wait for."""
     for thrown in execution.thrown:
-        history.record(session, instance, f"{thrown.kind}-sent", now=now, name=thrown.name)
+        kind = "message-sent" if thrown.kind == "message" else "signal-sent"
+        history.record(session, instance, kind, now=now, name=thrown.name)
         post(session, instance.community_id, thrown, now=now, sender=instance)
     if execution.specification.topics:
         for waiting in execution.waiting_services():

@@ -19,7 +19,7 @@ from web.services import Services
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--to", "version", type=int, help="The version; default the newest.")
+@click.option("--to", "version", type=click.IntRange(1, 999_999), help="The version; default the newest.")
 @click.option("--case", "case_ids", multiple=True, metavar="ID", help="Only this case; repeat for several.")
 @click.option("--map", "mapping", multiple=True, metavar="OLD=NEW", help="The element that takes another's place.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")

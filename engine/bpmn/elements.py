@@ -431,7 +431,6 @@ class CallActivity(SubProcess):
         if not scope.spec.starts:
             raise ExpressionError("The called process has no start event without a trigger", 1, self.inner)
         scope.data.update(variables)
-        token.internal_data["set"] = []
         return scope
 
     def close(self, token: Token, scope: Any) -> None:
@@ -439,7 +438,7 @@ class CallActivity(SubProcess):
         case = case_of(token)
         if self.returned is None:
             # Not what it was only given: that may have changed here in the meantime.
-            given = {name: scope.data[name] for name in token.internal_data.get("set", scope.data)}
+            given = {name: scope.data[name] for name in token.internal_data.get("set", ())}
         else:
             given = {name: case.value_in(scope, token, source) for name, source in self.returned.items()}
         token.internal_data.pop("set", None)

@@ -37,8 +37,16 @@ def scopes(envelope: dict[str, Any], specification: Specification) -> list[dict[
             variables[host] = around
         else:
             variables[host] = scope["data"]
+            call = next(token for each in found for token in each["tokens"] if token["id"] == host)
+            call["known"].update(_set_in(scope["data"], variables[_scope_of(host, state)]))
         found.append(scope)
     return found
+
+
+def _set_in(called: dict[str, Any], around: dict[str, Any]) -> dict[str, list[str]]:
+    """What a called process has set, and so gives back: it was not noted then, but is what differs."""
+    names = [name for name, value in called.items() if name not in around or around[name] != value]
+    return {"set": names} if names else {}
 
 
 def _element_at(task_id: str, state: dict[str, Any]) -> str:

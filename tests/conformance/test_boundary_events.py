@@ -19,6 +19,7 @@ from tests.conformance.drawing import (
     scope,
     script,
     service,
+    several,
     sub_process,
     timer,
     user,
@@ -412,6 +413,37 @@ class TestSeveralBoundaryEvents:
 
     def test_what_runs_at_once_is_over_before_any_event(self) -> None:
         Run(ON_AUTOMATIC).assert_over()
+
+    def test_of_two_tokens_in_the_activity_one_is_interrupted(self) -> None:
+        model = process(
+            "start>and and>inner and>x x>inner inner>b b>end hit>c c>end",
+            sub_process("inner", scope("start1>a a>end1")),
+            boundary("hit", "inner", refers("message", "A")),
+        )
+        run = Run(model).do("x")
+        assert run.message("A")
+        assert run.waiting == ["c", "inner/a"]
+        assert run.do("inner/a").waiting == ["b", "c"]
+
+    def test_of_timers_due_together_the_outer_one_wins(self) -> None:
+        inside = sub_process("deep", scope("start1>a a>end1"))
+        model = process(
+            "start>inner inner>b b>end far>c c>end",
+            sub_process(
+                "inner", scope("start2>deep deep>end2 near>d d>end2", inside, boundary("near", "deep", timer("P1D")))
+            ),
+            boundary("far", "inner", timer("P1D")),
+        )
+        assert Run(model).wait(days=1).standing == ["c"]
+
+    def test_one_stands_for_every_instance_of_several(self) -> None:
+        escalates = event("intermediateThrowEvent", "e", refers("escalation", "A"))
+        model = process(
+            "start>inner inner>b b>end hit>c c>end",
+            sub_process("inner", scope("start1>e e>a a>end1", escalates), inner=several()),
+            boundary("hit", "inner", refers("escalation", "A"), interrupting=False),
+        )
+        assert Run(model, items=[1, 2]).waiting == ["c", "c", "inner[0]/a", "inner[1]/a"]
 
     def test_a_call_ends_with_all_inside_it(self) -> None:
         run = Run(ON_CALL, CALLED)

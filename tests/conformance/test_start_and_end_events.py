@@ -167,6 +167,14 @@ class TestSignalEnd:
         run = Run(THROWS["signal"], x=3).do("a").assert_over()
         assert [(t.kind, t.name, dict(t.payload)) for t in run.thrown] == [("signal", "A", {"number": 3})]
 
+    def test_it_may_interrupt_the_scope_it_ends(self) -> None:
+        model = process(
+            "start>inner inner>b b>end heard>c c>end2",
+            sub_process("inner", scope("start1>a a>end1", ended("end1", refers("signal", "A")))),
+            boundary("heard", "inner", refers("signal", "A")),
+        )
+        assert Run(model).do("inner/a").standing == ["c"]
+
     def test_it_is_heard_in_the_case_and_outside(self) -> None:
         run = Run(SIGNAL_HEARD).do("a")
         assert run.waiting == ["b", "c"]

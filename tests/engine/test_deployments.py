@@ -92,3 +92,12 @@ def test_a_process_that_is_not_there_is_answered_with_those_that_are(lab: Lab) -
     lab.deploy(ASK)
     with lab.database.reading() as session, pytest.raises(NotFound, match=r"no process 'prøve'. Deployed: prove\."):
         deployments.latest(session, lab.community_id, "prøve")
+
+
+def test_a_form_that_nobody_could_fill_in_refuses_the_model_that_names_it(lab: Lab) -> None:
+    source = deployments.Source(
+        xml=model("start>ask ask>end", task("ask", WITH_FORM)),
+        forms={"svar": {"id": "svar", "components": [{"type": "hologram", "key": "a"}]}},
+    )
+    with lab.database.transaction() as session, pytest.raises(ModelRefused, match="The form svar can't be used"):
+        deployments.deploy(session, lab.community_id, [source], now=lab.clock(), actor_id=None)

@@ -488,6 +488,7 @@ def test_the_description_names_every_path_and_how_to_sign_in(app: Any) -> None:
         **{f"{CASE}/{act}": {"post"} for act in ("migration", "migration/revert")},
         **{f"{CASE}/incidents/{{incident_id}}/{act}": {"post"} for act in ("retry", "skip")},
         **{f"{API}/tasks/{{task_id}}/{act}": {"post"} for act in ("take-back", "stop-asking")},
+        f"{API}/messages": {"post"},
         f"{API}/tasks": {"get"},
         f"{API}/tasks/{{task_id}}": {"get"},
         f"{API}/tasks/{{task_id}}/claim": {"post"},

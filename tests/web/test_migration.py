@@ -236,10 +236,18 @@ def test_one_who_takes_part_but_does_not_own_is_refused(
     [
         "/modeller/finnes_ikke/1/flytt", f"/modeller/{MEETING_CASE}/9/flytt", f"{HOME}/finnesikke",
         f"{HOME}/finnesikke/angre", f"/modeller/{MEETING_CASE}/9/flytt/alle",
+        f"/modeller/{MEETING_CASE}/99999999999999999999/flytt",
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_not_found(owner: Client, case: ProcessInstance, path: str) -> None:
     assert owner.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "ids", ["a'b=c", "send_notice='%5D//*", "finnes_ikke=heller_ikke", "send_notice=finnes_ikke", "=x"]
+)
+def test_an_element_that_nobody_drew_is_no_choice(owner: Client, case: ProcessInstance, ids: str) -> None:
+    assert owner.get(f"{address(case)}?i-stedet-for-{ids}").status_code == 200
 
 
 def test_a_case_of_another_process_is_not_found(owner: Client, case: ProcessInstance) -> None:

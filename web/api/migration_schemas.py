@@ -2,7 +2,7 @@
 
 from apiflask import Schema
 from apiflask.fields import Boolean, Dict, Integer, List, Nested, String
-from apiflask.validators import Length
+from apiflask.validators import Length, Range
 
 from web.api.act_schemas import Element
 
@@ -14,7 +14,10 @@ class Migration(Schema):
     """Where a case is to be moved."""
 
     dry_run = Boolean(load_default=False, metadata={"description": "Only say what would happen."})
-    to = Integer(load_default=None, allow_none=True, metadata={"description": "The version; default the newest."})
+    to = Integer(
+        load_default=None, allow_none=True, validate=Range(min=1, max=999_999),
+        metadata={"description": "The version; default the newest."},
+    )  # fmt: skip
     mapping = Dict(
         keys=String(validate=Length(max=300)), values=String(validate=Length(max=300)), load_default=dict,
         metadata={"description": "Element -> the one that takes its place."},

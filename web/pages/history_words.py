@@ -231,6 +231,18 @@ def _received(event: Event, names: Names) -> str:
     return _("Saken fikk beskjeden «%(name)s».", name=event.data.get("name", ""))
 
 
+def _signalled(event: Event, names: Names) -> str:
+    return _("Saken fikk signalet «%(name)s».", name=event.data.get("name", ""))
+
+
+def _sent(event: Event, names: Names) -> str:
+    return _("Saken sendte beskjeden «%(name)s».", name=event.data.get("name", ""))
+
+
+def _sent_signal(event: Event, names: Names) -> str:
+    return _("Saken sendte signalet «%(name)s».", name=event.data.get("name", ""))
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
@@ -422,7 +434,9 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "migrated": _migrated,
     "migration-reverted": _migration_reverted,
     "message-received": _received,
-    "signal-received": _received,
+    "message-sent": _sent,
+    "signal-sent": _sent_signal,
+    "signal-received": _signalled,
     "suspended": _suspended,
     "resumed": _resumed,
     "reopened": _reopened,

@@ -1,5 +1,6 @@
 """Flytt saker: running cases tried on a version of their model, moved there one by one or together, and moved back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +22,13 @@ from web.pages import act_forms, case_status, migration_words
 from web.pages.act_forms import Problem
 from web.pages.migration_words import TriedView
 
-pages = Blueprint("migration", __name__, url_prefix="/modeller/<key>/<int:version>/flytt")
+pages = Blueprint("migration", __name__, url_prefix="/modeller/<key>/<int(max=999999):version>/flytt")
 
 #: Cases that are listed, tried or moved together; the command has no such limit.
 AT_ONCE = 50
 #: Names of fields that say which element takes the place of another: `i-stedet-for-<element>`.
 INSTEAD = "i-stedet-for-"
+_ID = re.compile(r"[\w.-]{1,300}")
 
 
 @pages.before_request
@@ -135,7 +137,9 @@ def _move(definition: ProcessDefinition, id: str, reason: str) -> ResponseReturn
 
 
 def _mapping(given: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix(INSTEAD): to for name, to in given.items() if name.startswith(INSTEAD) and to}
+    """Element -> the one that takes its place, of what reads as ids."""
+    pairs = ((name.removeprefix(INSTEAD), to) for name, to in given.items() if name.startswith(INSTEAD))
+    return {was: to for was, to in pairs if _ID.fullmatch(was) and _ID.fullmatch(to)}
 
 
 def _chosen(

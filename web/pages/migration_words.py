@@ -241,7 +241,8 @@ def _mails(changes: Sequence[Change[Mail]], words: Formatter) -> tuple[Line, ...
     what = {"begins": _("Ny"), "ends": _("Sendes ikke"), "changes": _("Flyttes")}
     return tuple(
         Line(
-            kind=str(kind), name=str(subject), note=liste(dict.fromkeys(mail.party or mail.recipient for mail in found)),
+            kind=str(kind), name=str(subject),
+            note=liste(dict.fromkeys(mail.party or mail.recipient for mail in found)),
             what=(_("Får nytt innhold") if old == new else what[str(kind)],), old=_at(old, words), new=_at(new, words),
         )
         for (kind, subject, old, new), found in groups.items()
