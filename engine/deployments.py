@@ -38,7 +38,12 @@ class Compiled:
     """A definition with everything it calls, ready to run, and all their forms."""
 
     specification: Specification
-    forms: Mapping[str, dict[str, Any]]
+    #: Process id -> form key -> form definition: each version has its own.
+    forms: Mapping[str, Mapping[str, dict[str, Any]]]
+
+    def form(self, call_path: str, key: str | None) -> dict[str, Any] | None:
+        """The form as the model that runs at `call_path` was deployed with it."""
+        return self.forms[self.specification.model_at(call_path).process_id].get(key or "")
 
     @property
     def names_read(self) -> frozenset[str]:
@@ -149,7 +154,7 @@ def deploy(
     models = [(source, model) for source, model, _ in checked if model is not None]
     available = {key: model_of(d.xml, key) for key, d in deployed.items()} | {m.process_id: m for _, m in models}
     for source, model in models:
-        compile_models(model, _called(model, available), _decisions(source.decisions))
+        compile_models(model, _called(model, available), {model.process_id: _decisions(source.decisions)})
     deployment = Deployment(community_id=community_id, deployed_at=now, deployed_by_id=actor_id, note=note)
     session.add(deployment)
     session.flush()  # the definitions below need its id
@@ -241,13 +246,14 @@ def pin(session: Session, definition: ProcessDefinition) -> dict[str, Any]:
 
 def compiled(session: Session, instance: ProcessInstance) -> Compiled:
     """What the case runs on; compiled once per process and set of versions."""
-    main = next(iter(instance.pins.values()))["checksum"]
-    checksums = tuple(sorted(p["checksum"] for p in instance.pins.values()))
-    held = _compiled.get((main, checksums))
+    # The main process is pinned first; one file may hold several processes, so the checksum alone names none.
+    main = next(iter(instance.pins))
+    pinned = (main, *sorted(f"{key} {pin['checksum']}" for key, pin in instance.pins.items()))
+    held = _compiled.get(pinned)
     if held is None:
         ids = [p["id"] for p in instance.pins.values()]
         rows = session.scalars(select(ProcessDefinition).where(ProcessDefinition.id.in_(ids))).all()
-        held = _compiled.put((main, checksums), rows, main)
+        held = _compiled.put(pinned, rows, main)
     return held
 
 
@@ -256,17 +262,19 @@ class _CompiledDefinitions:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._held: dict[tuple[str, tuple[str, ...]], Compiled] = {}
+        self._held: dict[tuple[str, ...], Compiled] = {}
 
-    def get(self, key: tuple[str, tuple[str, ...]]) -> Compiled | None:
+    def get(self, key: tuple[str, ...]) -> Compiled | None:
         return self._held.get(key)
 
-    def put(self, key: tuple[str, tuple[str, ...]], rows: Sequence[ProcessDefinition], main: str) -> Compiled:
-        decisions = _decisions({f"{row.id}/{key}": d for row in rows for key, d in row.decisions.items()})
-        names = {name: decision.names_read for name, decision in decisions.items()}
-        models = {row.checksum: read(row.xml, row.key, decision_names=names) for row in rows}
-        called = [model for checksum, model in models.items() if checksum != main]
-        forms = {form_key: form for row in rows for form_key, form in row.forms.items()}
+    def put(self, key: tuple[str, ...], rows: Sequence[ProcessDefinition], main: str) -> Compiled:
+        decisions = {row.key: _decisions(row.decisions) for row in rows}
+        models = {
+            row.key: read(row.xml, row.key, decision_names={n: d.names_read for n, d in decisions[row.key].items()})
+            for row in rows
+        }
+        called = [model for process_id, model in models.items() if process_id != main]
+        forms = {row.key: row.forms for row in rows}
         compiled_now = Compiled(specification=compile_models(models[main], called, decisions), forms=forms)
         while len(self._held) >= self._size:
             self._held.pop(next(iter(self._held)), None)

@@ -21,9 +21,9 @@ def form_of(
 
     Whoever only checks `answers` gives them: files are then looked up only when some are named.
     """
-    definitions = deployments.compiled(session, instance).forms
+    definition = deployments.compiled(session, instance).form(task.step.call_path, task.form_key)
     community = session.get_one(Community, instance.community_id)
-    form = forms.load(definitions.get(task.form_key or "", _EMPTY), identity.calendar_of(community))
+    form = forms.load(definition or _EMPTY, identity.calendar_of(community))
     return form, _inputs(session, instance, task, form, answers)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.bpmn import elements, tokens
 from engine.bpmn.event_definitions import EventDefinition
 from engine.bpmn.expressions import ExpressionError
-from engine.bpmn.tokens import Token, case_of, enter
+from engine.bpmn.tokens import Token, case_of
 
 if TYPE_CHECKING:
     from engine.bpmn.execution import Execution
@@ -64,8 +64,7 @@ def listeners(case: "Execution", *kinds: str) -> Iterator[Token]:
 
 
 def _hears(token: Token) -> bool:
-    catching = (elements.CatchEvent, elements.ReceiveTask, elements.EventSubProcess)
-    if not isinstance(token.task_spec, catching) or not elements.is_listening(token) or _is_busy(token):
+    if not token.task_spec.hears or not elements.is_listening(token) or _is_busy(token):
         return False
     host = tokens.holder(token, "host")
     return host is None or not elements.is_leaving(host)  # an activity that is done is not interrupted any more
@@ -73,11 +72,8 @@ def _hears(token: Token) -> bool:
 
 def _is_busy(token: Token) -> bool:
     """Is it an event sub-process that already runs, or a receive task around its own repetitions?"""
-    return bool(token.internal_data.get("triggered")) or (
-        isinstance(token.task_spec, elements.ReceiveTask)
-        and token.task_spec.marker is not None
-        and "marker" not in token.internal_data
-    )
+    around = getattr(token.task_spec, "marker", None) is not None and "marker" not in token.internal_data
+    return around or bool(token.internal_data.get("triggered"))
 
 
 # --- what happens when it comes ---------------------------------------------------------------------------------------
@@ -85,54 +81,10 @@ def _is_busy(token: Token) -> bool:
 
 def trigger(token: Token, payload: Mapping[str, Any] | None = None) -> None:
     """The event a token waits for has come."""
-    spec = token.task_spec
-    if isinstance(spec, elements.BoundaryEvent):
-        _trigger_boundary(token, spec, payload)
-    elif isinstance(spec, elements.EventSubProcess):
-        _trigger_event_sub_process(token, spec, payload)
-    else:
-        _win_race(token)
-        token.internal_data["caught"] = dict(payload or {})
-        elements.wake(token)
+    token.task_spec.trigger(token, payload or {})
 
 
-def _win_race(token: Token) -> None:
-    gateway = token.internal_data.pop("race", None)
-    for other in tokens.tokens_in(token.workflow) if gateway else ():
-        if gateway in (str(other.id), other.internal_data.get("race")):
-            tokens.remove(other)
-
-
-def _trigger_boundary(token: Token, spec: "elements.BoundaryEvent", payload: Mapping[str, Any] | None) -> None:
-    scope, case = token.workflow, case_of(token)
-    known: dict[str, Any] = {"phase": elements.LEAVING, "caught": dict(payload or {})}
-    if not spec.interrupting:
-        _rearm(token, spec.definition)
-        enter(scope, spec.name, **known)
-        return
-    host = tokens.holder(token, "host")
-    if host is not None:
-        case.interrupt(host, by_time=spec.definition.kind == "timer")
-        tokens.remove(host)  # takes this token away too
-    enter(scope, spec.name, **known)
-
-
-def _trigger_event_sub_process(
-    token: Token, spec: "elements.EventSubProcess", payload: Mapping[str, Any] | None
-) -> None:
-    scope, case = token.workflow, case_of(token)
-    known: dict[str, Any] = {"triggered": True, "caught": dict(payload or {})}
-    if not spec.interrupting:
-        _rearm(token, spec.definition)
-        enter(scope, spec.name, **known)
-        return
-    for other in tokens.tokens_in(scope):
-        case.interrupt(other, by_time=spec.definition.kind == "timer")
-        tokens.remove(other)
-    enter(scope, spec.name, **known)
-
-
-def _rearm(token: Token, definition: EventDefinition) -> None:
+def rearm(token: Token, definition: EventDefinition) -> None:
     """A non-interrupting event may come again; a date or duration comes once."""
     if definition.kind == "timer":
         known = token.internal_data
@@ -169,8 +121,7 @@ def throw(token: Token, definition: EventDefinition) -> None:
 def _sent(token: Token) -> dict[str, Any]:
     """What a throwing element sends with its event: its inputs."""
     spec = token.task_spec
-    throws = isinstance(spec, elements.ThrowEvent | elements.SendTask)
-    return {name: token.data[name] for name in spec.mappings.inputs} if throws else {}
+    return {name: token.data[name] for name in spec.mappings.inputs} if spec.throws else {}
 
 
 def _throw_far(case: "Execution", token: Token, definition: EventDefinition) -> None:
@@ -219,14 +170,14 @@ def catcher_above(token: Token, kind: str, code: str) -> Token | None:
     source, is_source = token, True
     while True:
         # What sits on an activity catches what comes from inside it, or from itself.
-        around = _boundary_of(source) if not is_source or isinstance(source.task_spec, elements.Activity) else []
+        around = _boundary_of(source) if not is_source or source.task_spec.is_activity else []
         if (found := _matching(around, kind, code)) is not None:
             return found
         scope = source.workflow
         # An event sub-process does not catch what it throws itself: that goes on to what is around its scope.
         listening = [
             t for t in tokens.tokens_in(scope)
-            if isinstance(t.task_spec, elements.EventSubProcess) and t.task_spec is not source.task_spec
+            if t.task_spec.name in scope.spec.listeners and t.task_spec is not source.task_spec
         ]  # fmt: skip
         if (found := _matching(listening, kind, code)) is not None:
             return found

@@ -1,28 +1,25 @@
 """One case in motion: start or restore it, fulfil what waits, let events and time come, save it.
 
-How elements behave stands in elements.py, markers.py and events.py; here is what they share: the order in which tokens
-are run, what an expression may see, what time it is, and what happens when an element fails.
+How elements behave stands in elements.py and its neighbours, what an expression sees in evaluation.py. Here is in which
+order tokens are run, what comes when nothing can be run, and what happens when an element fails.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn import elements, events, serialization, timers, tokens
-from engine.bpmn.decisions import decide
+from engine.bpmn import activities, elements, events, gateways, serialization, timers, tokens
+from engine.bpmn.evaluation import Place
 from engine.bpmn.event_definitions import EventDefinition
 from engine.bpmn.events import Thrown
-from engine.bpmn.expressions import ExpressionError, UndefinedName, evaluate, parse
+from engine.bpmn.expressions import UndefinedName
+from engine.bpmn.interventions import Interventions, Standing
 from engine.bpmn.parsing import Specification
-from engine.bpmn.reading import UserTaskElement, is_literal
-from engine.bpmn.scripts import parse_script
-from engine.bpmn.scripts import run as run_script
+from engine.bpmn.reading import UserTaskElement
 from engine.bpmn.tokens import Case, Token, tokens_in
 from engine.calendar import Calendar
 from engine.errors import ElementFailed, InvalidInput
@@ -32,9 +29,6 @@ MAX_ELEMENTS = 50_000
 
 #: More tasks than this completed in one act are steps in a loop that ask nobody.
 MAX_COMPLETIONS = 500
-
-#: (call path, element id): names an element wherever it stands.
-Place = tuple[str, str]
 
 __all__ = ["Execution", "Place", "Standing", "Thrown", "Waiting", "WaitingService"]
 
@@ -59,47 +53,7 @@ class WaitingService:
     inputs: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """A token: where it stands, and whether it waits (`waiting`), holds others (`running`) or is held up (`ready`)."""
-
-    id: str
-    call_path: str
-    element_id: str
-    state: str
-
-
-class _Scope(Mapping[str, object]):
-    """What an expression sees at a place: items and inputs, what calls bind, facts, process variables."""
-
-    def __init__(self, execution: "Execution", token: Token, item: Mapping[str, object] | None = None) -> None:
-        self._execution = execution
-        self._token = token
-        self._item = item or {}
-
-    def __getitem__(self, name: str) -> object:
-        if name in self._item:
-            return self._item[name]
-        for local in tokens.local_variables(self._token):
-            if name in local:
-                return local[name]
-        bound = self._execution.binding(self._token, name)
-        if bound is not None:
-            return bound
-        facts = self._execution.facts
-        return facts[name] if name in facts else tokens.process_of(self._token).data[name]
-
-    def __iter__(self) -> Iterator[str]:
-        names = {**tokens.process_of(self._token).data, **self._execution.facts, **self._item}
-        for local in tokens.local_variables(self._token):
-            names.update(local)
-        return iter(names)
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-class Execution:
+class Execution(Interventions):
     """The live state of one case between two saves. Used by one thread, thrown away after any exception."""
 
     def __init__(
@@ -113,11 +67,7 @@ class Execution:
         parked: frozenset[Place] = frozenset(),
         outputs: Callable[[str], Mapping[str, object]] = lambda token: {},
     ) -> None:
-        self.specification = specification
-        self.workflow = workflow
-        self.facts = {name: _as_date(value) for name, value in facts.items()}
-        self.calendar = calendar
-        self.now = now
+        super().__init__(specification, workflow, facts=facts, calendar=calendar, now=now)
         #: Elements that an open incident holds: they are not run.
         self.parked = parked
         #: What a step gives to the path that its deadline opens.
@@ -183,14 +133,17 @@ class Execution:
         self._completions += 1
         if self._completions > MAX_COMPLETIONS:
             raise self._failure(held, "the model loops for ever through steps that ask nobody")
-        tokens.set_variables(held, variables)
+        if isinstance(held.task_spec, activities.ServiceTask):
+            held.task_spec.answer(held, variables)
+        else:
+            tokens.set_variables(held, variables)
         elements.wake(held)
 
     def waiting(self) -> list[Waiting]:
         """The user tasks that wait, the outermost scope's first."""
         found = []
         for token in self._all():
-            if isinstance(token.task_spec, elements.UserTask) and _waits_itself(token) and not self.is_parked(token):
+            if isinstance(token.task_spec, activities.UserTask) and _waits_itself(token) and not self.is_parked(token):
                 call_path, element_id = self.place(token)
                 element = self.element(call_path, element_id)
                 found.append(Waiting(token=str(token.id), call_path=call_path, element=element))
@@ -201,7 +154,7 @@ class Execution:
         found = []
         for token in self._all():
             spec = token.task_spec
-            if isinstance(spec, elements.ServiceTask) and _waits_itself(token) and not self.is_parked(token):
+            if isinstance(spec, activities.ServiceTask) and _waits_itself(token) and not self.is_parked(token):
                 call_path, element_id = self.place(token)
                 inputs = dict(token.data)
                 found.append(
@@ -269,7 +222,7 @@ class Execution:
         return closed
 
     def _close(self, host: Token, scope: Any) -> None:
-        if isinstance(host.task_spec, elements.CallActivity):
+        if isinstance(host.task_spec, activities.CallActivity):
             host.task_spec.close(host, scope)
         tokens.empty(host)
         elements.wake(host)
@@ -279,7 +232,7 @@ class Execution:
             for token in tokens_in(scope):
                 if not token.has_state(TaskState.WAITING) or self.is_parked(token):
                     continue
-                if isinstance(token.task_spec, elements.InclusiveGateway) and token.task_spec.fire_if_complete(scope):
+                if isinstance(token.task_spec, gateways.InclusiveGateway) and token.task_spec.fire_if_complete(scope):
                     return True
         return False
 
@@ -343,7 +296,7 @@ class Execution:
     def interrupt(self, token: Token, *, by_time: bool) -> None:
         """An event takes this token away with all inside it: user tasks that it closes give what they have."""
         for held in (token, *tokens.attached(token, "marker")):
-            if isinstance(held.task_spec, elements.UserTask):
+            if isinstance(held.task_spec, activities.UserTask):
                 tokens.set_variables(held, self.outputs(str(held.id)))
                 if by_time:
                     self.interrupted.add(str(held.id))
@@ -404,195 +357,11 @@ class Execution:
             if t.has_state(TaskState.STARTED) and (even_parked or not self.is_parked(t))
         ]  # fmt: skip
 
-    # --- what an owner mends --------------------------------------------------------------------------------------
-
-    def tokens(self) -> list[Standing]:
-        """Where the case stands: every token, the outermost scope's first."""
-        found = []
-        for token in self._all():
-            call_path, element_id = self.place(token)
-            state = "running" if tokens.inside(token) else "waiting"
-            if token.has_state(TaskState.READY):
-                state = "ready"
-            found.append(Standing(id=str(token.id), call_path=call_path, element_id=element_id, state=state))
-        return found
-
-    def move(self, token: str, element_id: str) -> None:
-        """Take a token away, with everything that runs inside it, and put one on another element of its scope.
-
-        Raises KeyError where the scope has no such element, ElementFailed where the token is gone.
-        """
-        held = self._token(token)
-        if held is None:
-            raise ElementFailed(call_path="", element_id=token, cause="the element does not wait any more")
-        scope = held.workflow
-        if not isinstance(scope.spec.task_specs[element_id], elements.Element):
-            raise KeyError(element_id)
-        tokens.remove(self._holder(held))
-        tokens.enter(scope, element_id)
-
-    def place_token(self, call_path: str, element_id: str) -> None:
-        """Put a token on an element of a scope that runs. Raises KeyError where there is no such scope or element."""
-        tokens.enter(self._scope(call_path), element_id)
-
-    def skip(self, call_path: str, element_id: str, flow_id: str | None = None) -> None:
-        """Let the tokens at an element go on without running it: along `flow_id`, or every flow that leaves it.
-
-        Raises KeyError where the element has no such flow.
-        """
-        for token in [t for t in self._all() if self.place(t) == (call_path, element_id)]:
-            if not tokens.is_live(token):
-                continue
-            held = self._holder(token)
-            if "host" in held.internal_data and not elements.is_leaving(held):
-                tokens.remove(held)  # the event will not come; what it sits on goes on
-                continue
-            flows = [f for f in held.task_spec.flows if flow_id in (None, f.id)]
-            if flow_id is not None and not flows:
-                raise KeyError(flow_id)
-            scope = held.workflow
-            tokens.remove(held)
-            for flow in flows:
-                tokens.enter(scope, flow.target, flow=flow.id)
-
-    def _holder(self, token: Token) -> Token:
-        """The token itself; for one of several instances or a boundary event, the activity it belongs to."""
-        held = token.internal_data.get("marker") or token.internal_data.get("race")
-        return next((t for t in tokens_in(token.workflow) if str(t.id) == held), token)
-
-    def variables(self, call_path: str = "") -> dict[str, Any]:
-        """The process variables seen in a scope."""
-        scope = self._scope(call_path)
-        return dict(tokens.process_around(scope).data)
-
-    def set_variable(self, call_path: str, name: str, value: object) -> None:
-        """Give a process variable another value."""
-        tokens.set_in_process(tokens.process_around(self._scope(call_path)), name, _native(value))
-        self.changed = True
-
-    def _scope(self, call_path: str) -> Any:
-        for scope in tokens.scopes_of(self.workflow):
-            if self.path(scope) == call_path:
-                return scope
-        raise KeyError(call_path)
-
-    # --- expressions ----------------------------------------------------------------------------------------------
-
-    def value(self, token: Token, expression: str, item: Mapping[str, object] | None = None) -> Any:
-        """The value of `expression` at `token`, as process variables hold it: dates as ISO texts."""
-        return _native(self.evaluate(token, expression, item))
-
-    def evaluate(self, token: Token, expression: str, item: Mapping[str, object] | None = None) -> object:
-        """The value of `expression` at `token`; plain text that is no `${…}` is an expression all the same."""
-        return evaluate(parse(expression), _Scope(self, token, item), self.calendar)
-
-    def value_in(self, scope: Any, token: Token, expression: str) -> Any:
-        """The value of `expression` over a called process's variables; `token` is the call."""
-        seen = {**self.facts, **scope.data}
-        call = token.workflow.spec.model.calls[token.task_spec.name]
-        for name in call.bindings.keys() - set(token.internal_data.get("set", ())):
-            with suppress(UndefinedName):
-                seen[name] = self.evaluate(token, call.bindings[name])
-        return _native(evaluate(parse(expression), seen, self.calendar))
-
-    def text(self, token: Token, text: str) -> str:
-        """A name: plain text as it stands, `${…}` evaluated."""
-        if is_literal(text):
-            return text
-        value = self.value(token, text)
-        return value if isinstance(value, str) else str(value)
-
-    def mapped(self, token: Token, source: str) -> Any:
-        """What an input or output parameter comes to: plain text as it stands, `${…}` evaluated."""
-        return source if is_literal(source) else self.value(token, source)
-
-    def run_script(self, token: Token, script: str) -> None:
-        """Run a script of the safe language; what it assigns become variables."""
-        tokens.set_variables(token, run_script(parse_script(script), _Scope(self, token), self.calendar))
-
-    def decide(self, token: Token, decision_id: str) -> Any:
-        """What a decision says with the variables of this place. Raises ExpressionError."""
-        decision = self.specification.decisions.get(decision_id)
-        if decision is None:
-            raise ExpressionError(f"There is no decision {decision_id}", 1, decision_id)
-        return _native(decide(decision, _Scope(self, token), self.calendar))
-
-    def value_at(self, token: str, expression: str, item: Mapping[str, object] | None = None) -> object:
-        """The value of `expression` for the waiting user task `token`. Raises ExpressionError."""
-        return self.evaluate(self._known(token), expression, item)
-
-    def text_at(self, token: str, text: str | None, item: Mapping[str, object] | None = None) -> str | None:
-        """A key such as an assignee: plain text as it stands, `${…}` evaluated; None where a name is not set."""
-        if text is None or is_literal(text):
-            return text
-        try:
-            value = self.value_at(token, text, item)
-        except UndefinedName:
-            return None
-        return None if value is None else str(value)
-
-    def root_fact(self, token: str, name: str) -> str:
-        """What the fact `name`, as seen inside a called process, is called where it was bound."""
-        caller = self._caller(self._known(token))
-        while caller is not None:
-            call = caller.workflow.spec.model.calls.get(caller.task_spec.name)
-            source = call.bindings.get(name, "") if call else ""
-            bare = source.strip().removeprefix("${").removesuffix("}").strip()
-            name = bare if bare.isidentifier() else name
-            caller = self._caller(caller)
-        return name
-
-    def binding(self, token: Token, name: str) -> object | None:
-        """The value that the nearest call above `token` binds to `name`, or None; what is set below it goes before."""
-        caller = self._caller(token)
-        if caller is None or name in caller.internal_data.get("set", ()):
-            return None
-        call = caller.workflow.spec.model.calls.get(caller.task_spec.name)
-        if call is not None and name in call.bindings:
-            try:
-                return self.evaluate(caller, call.bindings[name])
-            except UndefinedName:
-                return None
-        return self.binding(caller, name)
-
     # --- inside ---------------------------------------------------------------------------------------------------
-
-    def place(self, token: Token) -> Place:
-        """Where a token stands."""
-        return self.path(token.workflow), token.task_spec.name
-
-    def path(self, scope: Any) -> str:
-        """The call path of a scope: what it is inside of, outermost first, each of several with its number."""
-        parts: list[str] = []
-        host = tokens.host_of(scope)
-        while host is not None:
-            marker, index = getattr(host.task_spec, "marker", None), host.internal_data.get("index")
-            number = f"[{index}]" if marker is not None and marker.numbered and index is not None else ""
-            parts.insert(0, host.task_spec.name + number)
-            host = tokens.host_of(host.workflow)
-        return "/".join(parts)
 
     def is_parked(self, token: Token) -> bool:
         """Does an open incident hold this element?"""
         return bool(self.parked) and self.place(token) in self.parked
-
-    def _caller(self, token: Token) -> Token | None:
-        """The call activity or sub-process around a token."""
-        return tokens.host_of(token.workflow)
-
-    def _all(self) -> Iterator[Token]:
-        for scope in tokens.scopes_of(self.workflow):
-            yield from tokens_in(scope)
-
-    def _token(self, token: str) -> Token | None:
-        identity = UUID(token)
-        return next((s.tasks[identity] for s in tokens.scopes_of(self.workflow) if identity in s.tasks), None)
-
-    def _known(self, token: str) -> Token:
-        held = self._token(token)
-        if held is None:
-            raise KeyError(token)
-        return held
 
     def _guarded(self, token: Token, act: Callable[[], Any]) -> Any:
         try:
@@ -625,24 +394,3 @@ def _is_over(scope: Any) -> bool:
 def _waits_itself(token: Token) -> bool:
     """Does this very token wait, rather than hold its repetitions?"""
     return token.has_state(TaskState.STARTED) and (token.task_spec.marker is None or "marker" in token.internal_data)
-
-
-def _as_date(value: object) -> object:
-    """ISO texts of dates become dates; everything else stays."""
-    if isinstance(value, str) and len(value) == 10:
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _native(value: Any) -> Any:
-    """As process variables hold it: dates and moments as ISO texts."""
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _native(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_native(item) for item in value]
-    return value

@@ -24,6 +24,8 @@ MAX_DEPTH = 30
 
 #: Python's reserved words that are words of this language too.
 WORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "None", "True", "False"})
+#: As other modelers write the values True, False and None.
+LITERALS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
 #: Stands for the `?` of a decision table's cell in syntax trees: a letter that looks like it.
 CELL = "ʔ"
 
@@ -271,7 +273,7 @@ class Inspection:
             node.col_offset = self.column(node)
             self._check_size(node, depth, count)
             self._check(node)
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and node.id not in LITERALS:
                 names.add(node.id)
             waiting.extend((child, depth + 1) for child in _children(node))
         return Expression(self.source, frozenset(names), tree)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine.bpmn.expression_functions import FUNCTIONS, days_counted
-from engine.bpmn.expression_parsing import Expression, ExpressionError, MissingKey, UndefinedName, parse
+from engine.bpmn.expression_parsing import LITERALS, Expression, ExpressionError, MissingKey, UndefinedName, parse
 from engine.bpmn.expression_values import (
     BINARY,
     COMPARISONS,
@@ -91,6 +91,8 @@ class _Evaluation:
         return node.value
 
     def name(self, node: ast.Name) -> object:
+        if node.id in LITERALS:
+            return LITERALS[node.id]
         try:
             return self.scope[node.id]
         except KeyError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from SpiffWorkflow.util.task import TaskState
 
-from engine.bpmn import elements
+from engine.bpmn import activities, event_elements, gateways
 from engine.bpmn.parsing import Specification
 from engine.bpmn.tokens import ScopeSpec
 
@@ -83,16 +83,16 @@ def _data(task: dict[str, Any], tasks: dict[str, Any]) -> dict[str, Any]:
 def _token(task: dict[str, Any], tasks: dict[str, Any], spec: ScopeSpec) -> dict[str, Any]:
     element = spec.task_specs[task["task_spec"]]
     known: dict[str, Any] = {}
-    if isinstance(element, elements.ParallelGateway) and task["state"] == TaskState.WAITING:
+    if isinstance(element, gateways.ParallelGateway) and task["state"] == TaskState.WAITING:
         state = "waiting"
         known["flow"] = _flow(task, tasks, spec)
-    elif isinstance(element, elements.CatchEvent):
+    elif isinstance(element, event_elements.CatchEvent):
         state = "started"
         began = datetime.fromtimestamp(task["last_state_change"], UTC).isoformat()
         known.update(since=began, due_at=task["internal_data"].get("event_value"))
     else:
-        state = "started" if isinstance(element, elements.UserTask | elements.SubProcess) else "ready"
-    if isinstance(element, elements.BoundaryEvent):
+        state = "started" if isinstance(element, activities.UserTask | activities.SubProcess) else "ready"
+    if isinstance(element, event_elements.BoundaryEvent):
         beside = tasks[task["parent"]]["children"]
         known["host"] = next(
             i for i in beside if tasks[i]["task_spec"] in spec.task_specs and not _is_boundary(tasks[i], spec)
@@ -101,7 +101,7 @@ def _token(task: dict[str, Any], tasks: dict[str, Any], spec: ScopeSpec) -> dict
 
 
 def _is_boundary(task: dict[str, Any], spec: ScopeSpec) -> bool:
-    return isinstance(spec.task_specs[task["task_spec"]], elements.BoundaryEvent)
+    return isinstance(spec.task_specs[task["task_spec"]], event_elements.BoundaryEvent)
 
 
 def _flow(task: dict[str, Any], tasks: dict[str, Any], spec: ScopeSpec) -> str:

@@ -6,7 +6,8 @@ The activity's own token waits, with its boundary events; each run is a token of
 from typing import Any
 
 from engine.bpmn import tokens
-from engine.bpmn.elements import Activity, Marker, wake
+from engine.bpmn.activities import Activity, Marker
+from engine.bpmn.elements import wake
 from engine.bpmn.expressions import ExpressionError
 from engine.bpmn.tokens import Token, case_of, enter
 

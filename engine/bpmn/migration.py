@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from engine.bpmn import elements, markers, serialization
-from engine.bpmn.elements import Activity, Element
+from engine.bpmn import activities, event_elements, gateways, markers, serialization
+from engine.bpmn.activities import Activity
+from engine.bpmn.elements import Element
 from engine.bpmn.parsing import Specification
 from engine.bpmn.tokens import ScopeSpec
 
@@ -137,7 +138,7 @@ class _Moving:
         moved = now._wf_spec.task_specs.get(self.mapping.get(source, source))
         # Whatever the new version has put between is behind the token now.
         same = (
-            [f for f in now.incoming if f in elements.flows_reached(moved, now.name)]
+            [f for f in now.incoming if f in gateways.flows_reached(moved, now.name)]
             if isinstance(moved, Element)
             else []
         )
@@ -192,7 +193,7 @@ class _Moving:
 
     def _races(self, tokens: list[dict[str, Any]], old: ScopeSpec, new: ScopeSpec, path: str) -> list[dict[str, Any]]:
         """The rivals behind an event-based gateway as the new version has them."""
-        for gateway in [t for t in tokens if isinstance(new.task_specs.get(t["element"]), elements.EventBasedGateway)]:
+        for gateway in [t for t in tokens if isinstance(new.task_specs.get(t["element"]), gateways.EventBasedGateway)]:
             if gateway["state"] != "started":
                 continue
             flows = {flow.target: flow.id for flow in new.task_specs[gateway["element"]].flows}
@@ -211,9 +212,9 @@ class _Moving:
 
     def _inside(self, token: dict[str, Any], was: Element, now: Element, path: str) -> None:
         kept = next((s for s in self.scopes if s["host"] == token["id"]), None)
-        if kept is None or not (isinstance(was, elements.SubProcess) and isinstance(now, elements.SubProcess)):
+        if kept is None or not (isinstance(was, activities.SubProcess) and isinstance(now, activities.SubProcess)):
             return
-        if isinstance(was, elements.CallActivity) and was.inner != now.inner:
+        if isinstance(was, activities.CallActivity) and was.inner != now.inner:
             self._problem("other-process", path, was.name, now.inner)
             return
         old, new = self.old.subprocesses[was.inner], self.new.subprocesses[now.inner]
@@ -224,18 +225,18 @@ class _Moving:
     def _look_ahead(self, tokens: list[dict[str, Any]], old: ScopeSpec, new: ScopeSpec, path: str) -> None:
         """Joins that would wait for ever, and people's work that the new version has behind where the case stands."""
         standing = [(t, new.task_specs[t["element"]]) for t in tokens]
-        for join in (e for e in _elements(new) if isinstance(e, elements.ParallelGateway) and len(e.incoming) > 1):
+        for join in (e for e in _elements(new) if isinstance(e, gateways.ParallelGateway) and len(e.incoming) > 1):
             here = {t["known"].get("flow") for t, e in standing if e is join and t["state"] == "waiting"}
-            coming = set().union(*(elements.flows_reached(e, join.name) for _, e in standing if e is not join))
+            coming = set().union(*(gateways.flows_reached(e, join.name) for _, e in standing if e is not join))
             starved = set(join.incoming) - here - coming
             if starved and (here or coming & set(join.incoming)):
                 self._problem("join-starves", path, join.name, ", ".join(sorted(starved)))
         ahead = {e.name for _, e in standing}
         for _, element in standing:
-            reached = elements.flows_reached(element, "")
+            reached = gateways.flows_reached(element, "")
             ahead |= {flow.target for e in _elements(new) for flow in e.flows if flow.id in reached}
             ahead |= {name for e in _elements(new) if e.name in ahead for name in getattr(e, "boundary", ())}
-        added = [e.name for e in _elements(new) if isinstance(e, elements.UserTask) and e.name not in old.task_specs]
+        added = [e.name for e in _elements(new) if isinstance(e, activities.UserTask) and e.name not in old.task_specs]
         self.passed += [name for name in added if name not in ahead and name not in self.mapping.values()]
 
     def _problem(self, code: str, path: str, element_id: str, detail: str = "") -> None:
@@ -269,13 +270,15 @@ def _listen_anew(token: dict[str, Any]) -> None:
 def _took_over(token: dict[str, Any], new: ScopeSpec) -> bool:
     spec = new.task_specs.get(token["element"])
     return bool(
-        isinstance(spec, elements.EventSubProcess) and spec.interrupting and token.get("known", {}).get("triggered")
+        isinstance(spec, event_elements.EventSubProcess)
+        and spec.interrupting
+        and token.get("known", {}).get("triggered")
     )
 
 
 def _asks_alike(was: Element, now: Element, old: ScopeSpec, new: ScopeSpec) -> bool:
     """Is the work done as often, and in the same order, in both versions?"""
-    if isinstance(was, elements.UserTask) and _order(old, was) != _order(new, now):
+    if isinstance(was, activities.UserTask) and _order(old, was) != _order(new, now):
         return False
     return _repeats(was) == _repeats(now)
 

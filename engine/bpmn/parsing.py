@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 
-from engine.bpmn import elements, markers
+from engine.bpmn import activities, event_elements, gateways, markers
 from engine.bpmn.decisions import Decision
 from engine.bpmn.elements import Element, Flow, Mappings
 from engine.bpmn.event_definitions import EventDefinition, Vocabulary, definition_of, vocabulary
@@ -29,20 +29,20 @@ class Specification:
     spec: ScopeSpec
     subprocesses: Mapping[str, ScopeSpec]
     models: Mapping[str, Model]
-    #: Decision id -> decision, of all the models.
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    #: Process id -> decision id -> decision: each model has its own.
+    decisions: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
 
     @cached_property
     def listens(self) -> bool:
         """Does any element wait for messages or signals?"""
-        catching = (elements.CatchEvent, elements.ReceiveTask, elements.EventSubProcess)
+        catching = (event_elements.CatchEvent, event_elements.ReceiveTask, event_elements.EventSubProcess)
         found = (spec.definition.kind for spec in self._elements() if isinstance(spec, catching))
         return any(kind in ("message", "signal") for kind in found)
 
     @cached_property
     def topics(self) -> frozenset[str]:
         """The registered functions that elements ask for."""
-        found = (spec.topic for spec in self._elements() if isinstance(spec, elements.ServiceTask))
+        found = (spec.topic for spec in self._elements() if isinstance(spec, activities.ServiceTask))
         return frozenset(topic for topic in found if topic)
 
     @cached_property
@@ -64,7 +64,7 @@ class Specification:
 
 
 def compile_models(
-    main: Model, called: Iterable[Model] = (), decisions: Mapping[str, Decision] | None = None
+    main: Model, called: Iterable[Model] = (), decisions: Mapping[str, Mapping[str, Decision]] | None = None
 ) -> Specification:
     """The specification of `main`; `called` are the models it calls, directly or not. Raises ModelRefused."""
     models = {m.process_id: m for m in (main, *called)}
@@ -128,10 +128,10 @@ class _Build:
 
     def _decorate(self, scope: ScopeSpec, node: etree._Element) -> None:
         spec = scope.task_specs[node.get("id", "")]
-        if isinstance(spec, elements.BoundaryEvent):
+        if isinstance(spec, event_elements.BoundaryEvent):
             scope.task_specs[node.get("attachedToRef", "")].boundary.append(spec.name)
-        elif isinstance(spec, elements.Activity):
-            spec.marker = _marker(node, people=isinstance(spec, elements.UserTask))
+        elif isinstance(spec, activities.Activity):
+            spec.marker = _marker(node, people=isinstance(spec, activities.UserTask))
 
     def _starts(self, scope: ScopeSpec, nodes: list[etree._Element]) -> Iterator[str]:
         drawn = [n for n in nodes if _local(n) == "startEvent"]
@@ -140,7 +140,7 @@ class _Build:
             yield from (
                 spec.name for n in nodes
                 if not (spec := scope.task_specs[n.get("id", "")]).incoming and n.get("triggeredByEvent") != "true"
-                and not isinstance(spec, elements.BoundaryEvent) and not _is_link_target(spec)
+                and not isinstance(spec, event_elements.BoundaryEvent) and not _is_link_target(spec)
             )  # fmt: skip
         for node in drawn:
             if scope.element_id is not None or self._definition(node, throws=False).kind == "none":
@@ -153,71 +153,73 @@ class _Build:
     # --- one method per kind of element -------------------------------------------------------------------------------
 
     def start(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.StartEvent(scope, _id(node), _mappings(node))
+        event_elements.StartEvent(scope, _id(node), _mappings(node))
 
     def catch(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.CatchEvent(scope, _id(node), _mappings(node), self._definition(node, throws=False))
+        event_elements.CatchEvent(scope, _id(node), _mappings(node), self._definition(node, throws=False))
 
     def throw(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
         definition = self._definition(node, throws=True)
         if definition.kind == "link":
-            elements.LinkThrow(scope, _id(node), _mappings(node), links[definition.name])
+            event_elements.LinkThrow(scope, _id(node), _mappings(node), links[definition.name])
         else:
-            elements.ThrowEvent(scope, _id(node), _mappings(node), definition)
+            event_elements.ThrowEvent(scope, _id(node), _mappings(node), definition)
 
     def boundary(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
         interrupting = node.get("cancelActivity", "true") == "true"
-        elements.BoundaryEvent(scope, _id(node), _mappings(node), self._definition(node, throws=False), interrupting)
+        event_elements.BoundaryEvent(
+            scope, _id(node), _mappings(node), self._definition(node, throws=False), interrupting
+        )
 
     def exclusive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.ExclusiveGateway(scope, _id(node), _mappings(node))
+        gateways.ExclusiveGateway(scope, _id(node), _mappings(node))
 
     def parallel(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.ParallelGateway(scope, _id(node), _mappings(node))
+        gateways.ParallelGateway(scope, _id(node), _mappings(node))
 
     def inclusive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.InclusiveGateway(scope, _id(node), _mappings(node))
+        gateways.InclusiveGateway(scope, _id(node), _mappings(node))
 
     def event_based(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.EventBasedGateway(scope, _id(node), _mappings(node))
+        gateways.EventBasedGateway(scope, _id(node), _mappings(node))
 
     def user_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.UserTask(scope, _id(node), _mappings(node))
+        activities.UserTask(scope, _id(node), _mappings(node))
 
     def no_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.Activity(scope, _id(node), _mappings(node))
+        activities.Activity(scope, _id(node), _mappings(node))
 
     def script_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.ScriptTask(scope, _id(node), _mappings(node), node.findtext(tag("script")) or "")
+        activities.ScriptTask(scope, _id(node), _mappings(node), node.findtext(tag("script")) or "")
 
     def service_task(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.ServiceTask(
+        activities.ServiceTask(
             scope, _id(node), _mappings(node), _camunda(node, "topic"), _camunda(node, "expression"),
             _camunda(node, "resultVariable"),
         )  # fmt: skip
 
     def business_rule(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
         single = _camunda(node, "mapDecisionResult") == "singleEntry"
-        elements.BusinessRuleTask(
+        activities.BusinessRuleTask(
             scope, _id(node), _mappings(node), _camunda(node, "decisionRef"), _camunda(node, "resultVariable"), single
         )
 
     def send(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.SendTask(scope, _id(node), _mappings(node), self._definition(node, throws=True))
+        event_elements.SendTask(scope, _id(node), _mappings(node), self._definition(node, throws=True))
 
     def receive(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
-        elements.ReceiveTask(scope, _id(node), _mappings(node), self._definition(node, throws=False))
+        event_elements.ReceiveTask(scope, _id(node), _mappings(node), self._definition(node, throws=False))
 
     def sub_process(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
         inner = self._name(_id(node))
         if node.get("triggeredByEvent") != "true":
-            elements.SubProcess(scope, _id(node), _mappings(node), inner)
+            activities.SubProcess(scope, _id(node), _mappings(node), inner)
             return
         start = node.find(tag("startEvent"))
         assert start is not None, "lint demands a start event"
         interrupting = start.get("isInterrupting", "true") == "true"
         definition = self._definition(start, throws=False)
-        elements.EventSubProcess(scope, _id(node), inner, definition, interrupting)
+        event_elements.EventSubProcess(scope, _id(node), inner, definition, interrupting)
 
     def call(self, scope: ScopeSpec, node: etree._Element, links: Mapping[str, str]) -> None:
         returned = {
@@ -225,7 +227,7 @@ class _Build:
             for out in node.findall("bpmn:extensionElements/camunda:out", NS) if out.get("target")
         }  # fmt: skip
         called = self.model.calls[_id(node)].called
-        elements.CallActivity(scope, _id(node), _mappings(node), called, returned or None)
+        activities.CallActivity(scope, _id(node), _mappings(node), called, returned or None)
 
 
 _BUILDERS: Mapping[str, Any] = {
@@ -265,7 +267,7 @@ def _camunda(node: etree._Element, name: str) -> str:
 
 
 def _is_link_target(spec: Element) -> bool:
-    return isinstance(spec, elements.CatchEvent) and spec.definition.kind == "link"
+    return isinstance(spec, event_elements.CatchEvent) and spec.definition.kind == "link"
 
 
 def _mappings(node: etree._Element) -> Mappings:
@@ -291,7 +293,7 @@ def _scripts(extension: etree._Element, event: str) -> tuple[str, ...]:
     )
 
 
-def _marker(node: etree._Element, *, people: bool) -> elements.Marker | None:
+def _marker(node: etree._Element, *, people: bool) -> activities.Marker | None:
     loop = node.find(tag("standardLoopCharacteristics"))
     if loop is not None:
         maximum = loop.get("loopMaximum")

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import cast
 
 from engine.bpmn.expression_parsing import (
+    LITERALS,
     WORDS,
     Expression,
     ExpressionError,
@@ -245,6 +246,8 @@ class _Reading:
 
     def _check_name(self, target: ast.Name) -> None:
         problem = problem_with_word(target.id)
+        if target.id in LITERALS:
+            problem = f"{target.id} is a value, and can't be given another"
         if problem:
             raise self._refusal(target, problem)
 

@@ -133,6 +133,13 @@ def attached(token: Token, relation: str) -> list[Token]:
     return [t for t in tokens_in(token.workflow) if t.internal_data.get(relation) == str(token.id)]
 
 
+def rivals(token: Token) -> list[Token]:
+    """The other tokens behind the same event-based gateway, and the gateway's own; the token forgets them."""
+    race = token.internal_data.pop("race", None)
+    beside = tokens_in(token.workflow) if race else ()
+    return [t for t in beside if race in (str(t.id), t.internal_data.get("race"))]
+
+
 def is_live(token: Token) -> bool:
     """Is the token still where it was?"""
     scope = token.workflow

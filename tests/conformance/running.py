@@ -35,7 +35,8 @@ class Run:
         decisions: Mapping[str, Decision] | None = None, facts: Mapping[str, date] | None = None,
         process: str | None = None, **variables: Any,
     ) -> None:  # fmt: skip
-        self.specification = dataclasses.replace(compiled(*models, process=process), decisions=decisions or {})
+        drawn = compiled(*models, process=process)
+        self.specification = dataclasses.replace(drawn, decisions={drawn.process_id: decisions or {}})
         self.facts = dict(facts or {})
         self.now = NOW
         self.thrown: list[Thrown] = []

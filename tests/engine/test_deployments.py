@@ -101,3 +101,16 @@ def test_a_form_that_nobody_could_fill_in_refuses_the_model_that_names_it(lab: L
     )
     with lab.database.transaction() as session, pytest.raises(ModelRefused, match="The form svar can't be used"):
         deployments.deploy(session, lab.community_id, [source], now=lab.clock(), actor_id=None)
+
+
+def test_a_called_process_keeps_its_own_form_where_both_have_one_of_the_same_name(lab: Lab) -> None:
+    inner = model("start>ask ask>end", task("ask", WITH_FORM), process="inner")
+    outer = model("start>c c>then then>end", call("c", "inner"), task("then", WITH_FORM))
+    other = {**FORM, "components": [{"type": "textfield", "key": "egen", "label": "Egen"}]}
+    for xml, form in ((inner, other), (outer, FORM)):
+        with lab.database.transaction() as session:
+            source = Source(xml=xml, forms={"svar": form})
+            deployments.deploy(session, lab.community_id, [source], now=lab.clock(), actor_id=None)
+    case = lab.begin()
+    lab.send(lab.task(case, "ask").id, "person1", egen="ja")
+    lab.send(lab.task(case, "then").id, "person1", utfall="ja")

@@ -373,3 +373,12 @@ def test_the_examples_of_the_reference_are_true() -> None:
     for source, result in examples:
         value = value_of(source)
         assert (value.isoformat() if isinstance(value, date) else repr(value)) == result, source
+
+
+@pytest.mark.parametrize(
+    ("source", "value"), [("true", True), ("${false}", False), ("null", None), ("[true, null]", [True, None])]
+)
+def test_values_may_be_written_as_other_modelers_write_them(source: str, value: object) -> None:
+    expression = parse(source)
+    assert expression.names == frozenset()
+    assert evaluate(expression, {"true": 0, "null": 1}, Calendar()) == value

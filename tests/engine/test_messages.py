@@ -192,3 +192,43 @@ def test_undelivered_messages_are_seen_as_jobs(lab: Lab) -> None:
         held: Mapping[str, Any] = job.payload
     assert held["payload"] == {"tekst": "Ja"}
     assert "Nobody waits" in str(job.last_error)
+
+
+def test_two_pools_of_one_file_send_each_other_messages(lab: Lab) -> None:
+    first = model(
+        "start>say say>hear hear>then then>end",
+        sends("say", "message", "bestilling", nummer="${utfall}"),
+        waits_for("hear", "message", "kvittering", correlation="${utfall}"),
+        task("then", WITH_FORM),
+        process="kunde",
+        declares=message("bestilling") + message("kvittering"),
+    ).decode()
+    second = model(
+        "start>pack pack>answer answer>end",
+        task("pack", f'{WITH_FORM} camunda:candidateGroups="alle"'),
+        sends("answer", "message", "kvittering", correlation="${nummer}"),
+        start=starts_by("message", "bestilling"),
+        process="lager",
+    ).decode()
+    other = second[second.index("<bpmn:process ") : second.index("</bpmn:definitions>")]
+    # Ids are unique in a file.
+    for name in ("start", "end", "lanes", 'alle" name="Alle', "start_pack", "pack_answer", "answer_end"):
+        other = other.replace(f'"{name}"', f'"l_{name}"')
+    other = other.replace('Ref="start"', 'Ref="l_start"').replace('Ref="end"', 'Ref="l_end"')
+    pools = (
+        '<bpmn:collaboration id="c"><bpmn:participant id="p1" processRef="kunde"/>'
+        '<bpmn:participant id="p2" processRef="lager"/></bpmn:collaboration>'
+    )
+    both = first.replace("<bpmn:process ", pools + "<bpmn:process ", 1).replace(
+        "</bpmn:definitions>", other + "</bpmn:definitions>"
+    )
+    customer, store = lab.deploy(both.encode())
+    assert (customer.key, store.key) == ("kunde", "lager")
+    case = lab.begin("kunde", data={"utfall": "17"})
+    deliver(lab)
+    with lab.database.reading() as session:
+        packing = session.scalars(select(ProcessInstance).where(ProcessInstance.definition_id == store.id)).one()
+    assert lab.waiting(case) == []
+    lab.send(lab.task(packing.id, "pack").id, "person1")
+    deliver(lab)
+    assert lab.waiting(case) == ["then"]

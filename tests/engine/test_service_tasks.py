@@ -133,3 +133,27 @@ def test_a_case_that_was_suspended_meanwhile_asks_again_when_it_is_resumed(lab: 
         standing.resume(session, process_instances.locked(session, case), now=lab.clock(), actor_id=None)
     assert work(lab, regn=double) == 1
     assert lab.waiting(case) == ["then"]
+
+
+def test_what_a_function_answers_goes_through_the_output_mapping_where_there_is_one(lab: Lab) -> None:
+    mapped = service("do", "regn", a="${tall}").replace(
+        "</camunda:inputOutput>",
+        '<camunda:outputParameter name="tittel">${svar}</camunda:outputParameter></camunda:inputOutput>',
+    )
+    lab.deploy(model("start>do do>then then>end", mapped, task("then", WITH_FORM, properties={"title": "${tittel}"})))
+    case = lab.begin(data={"tall": 1, "svar": "det som var"})
+    work(lab, regn=double)
+    assert lab.task(case, "then").name == "Dobbelt er 2"
+
+
+def test_what_a_function_answers_can_be_kept_as_one_variable(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>do do>then then>end",
+            service("do", "regn", result="alt", a="${tall}"),
+            task("then", WITH_FORM, properties={"title": "${alt.svar}"}),
+        )
+    )
+    case = lab.begin(data={"tall": 1})
+    work(lab, regn=double)
+    assert lab.task(case, "then").name == "Dobbelt er 2"

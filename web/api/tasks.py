@@ -91,13 +91,13 @@ def _keep(task_id: int, answers: Mapping[str, Any], who: Person) -> None:
 def _detail(task: UserTask, who: Person) -> dict[str, Any]:
     form, inputs = task_forms.form_of(db(), task.instance, task)
     element = deployments.element(db(), task.instance, task.step)
-    definitions = deployments.compiled(db(), task.instance).forms
+    definition = deployments.compiled(db(), task.instance).form(task.step.call_path, task.form_key)
     readable = identity.may_read_answers(who, task, task.instance, task.step.state == "open")
     return {
         **commands.task_row(task),
         "title": task.instance.title,
         "documentation": element.documentation or "",
-        "form": definitions.get(task.form_key or "", {}),
+        "form": definition or {},
         "inputs": _offered(form, inputs),
         # A draft is its writers': nobody else reads what a party has not sent.
         "draft": task.draft if identity.concerns(who, task) else None,

@@ -1,0 +1,428 @@
+"""Everything that can be done to cases, in any order, as a state machine for Hypothesis.
+
+Each rule does one act in a transaction of its own, on a case, task, step or incident that it picks among all there are,
+waiting or not. What is refused must have changed nothing; what is true afterwards is checked by `acts_invariants`.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import (
+    deployments,
+    incidents,
+    instance_migration,
+    mending,
+    messages,
+    outgoing,
+    places,
+    process_instances,
+    scheduling,
+    service_tasks,
+    standing,
+    steering,
+    surveys,
+    taking_back,
+    user_tasks,
+)
+from engine.bpmn.execution import Thrown
+from engine.errors import EngineError
+from engine.model import Community, Incident, ProcessInstance, Step, UserTask
+from engine.service_tasks import BpmnError, Call
+from notifications import delivery
+from notifications.settings import NotificationSettings
+from tests.engine import acts_invariants
+from tests.engine.acts_models import FIRST, MAPPING, SECOND
+from tests.engine.lab import Lab
+from tests.fakes import FakeClock
+
+T = TypeVar("T")
+#: Who starts and owns every case.
+OWNER = "person0"
+PEOPLE = st.sampled_from(["person0", "person1", "person2", "person3"])
+#: Picks one of what there is; the first things come first when an example is made small.
+PICKS = st.integers(0, 11)
+DAYS = st.integers(-3, 9)
+ANSWERS = st.fixed_dictionaries(
+    {"utfall": st.sampled_from(["ok", "igjen"]), "tall": st.sampled_from([2, 0])},
+    optional={"tekst": st.sampled_from(["Ja", "Nei"]), "dato": DAYS},
+)
+PROCESSES = ("horing", "kaller", "runder")
+#: More cases than this at once teach nothing new.
+MAX_CASES = 3
+
+
+def item(number: int) -> dict[str, str]:
+    """One who is asked; the second has an approver."""
+    return {
+        "key": str(number), "name": f"Part {number}", "who": f"person{number % 4}",
+        "approver": "person3" if number == 1 else "",
+    }  # fmt: skip
+
+
+def settle(lab: Lab) -> None:
+    """Fill a new database: the people, and both versions of the models."""
+    lab.people(4)
+    lab.deploy(*FIRST)
+    lab.deploy(*SECOND)
+
+
+class Acts(RuleBasedStateMachine):
+    """A community that lives for a few weeks."""
+
+    def __init__(self, lab: Lab, close: Callable[[], None]) -> None:
+        super().__init__()
+        self.lab = lab
+        self.close = close
+        #: Task -> the answer that was accepted and not taken back.
+        self.given: dict[int, Mapping[str, Any]] = {}
+        #: What the register does when it is asked: answers, fails, or says that there is nothing.
+        self.register = "answers"
+        self.done: list[str] = []
+
+    def teardown(self) -> None:
+        self.close()
+
+    @invariant()
+    def everything_holds(self) -> None:
+        acts_invariants.check(self.lab, self.given)
+
+    # --- doing one thing ----------------------------------------------------------------------------------------------
+
+    def attempt(self, act: Callable[[Session], T]) -> T | None:
+        """Do it in one transaction; None where it is refused, and then nothing has changed."""
+        before = acts_invariants.dump(self.lab)
+        try:
+            with self.lab.database.transaction() as session:
+                return act(session)
+        except EngineError:
+            assert acts_invariants.dump(self.lab) == before, "what was refused changed something"
+            return None
+
+    def on_case(self, pick: int, act: Callable[..., T], **given: Any) -> T | None:
+        """Do something with a whole case, as the operator."""
+        given = {"actor_id": None, "reason": "Fordi", **given}
+
+        def on_held(session: Session) -> T:
+            return act(session, process_instances.locked(session, self.case(pick)), now=self.lab.clock(), **given)
+
+        return self.attempt(on_held)
+
+    def on_task(self, task: UserTask | None, by: str, act: Callable[..., UserTask], *given: Any, **more: Any) -> None:
+        """Do something with a task, and keep account of what was answered."""
+        if task is None:
+            return
+
+        def as_person(session: Session) -> UserTask:
+            return act(session, task.id, *given, actor=self.lab.person(session, by), now=self.lab.clock(), **more)
+
+        after = self.attempt(as_person)
+        if after is not None and after.state == "completed":
+            self.given[after.id] = dict(after.answers or {})
+        elif after is not None:
+            self.given.pop(after.id, None)
+
+    # --- picking ------------------------------------------------------------------------------------------------------
+
+    def case(self, pick: int) -> int:
+        with self.lab.database.reading() as session:
+            found = session.scalars(select(ProcessInstance.id).order_by(ProcessInstance.id)).all()
+        return found[pick % len(found)]
+
+    def picked(self, pick: int, *tables: Any) -> Any:
+        """One row of what the query finds, or None."""
+        with self.lab.database.reading() as session:
+            found = list(session.scalars(*tables))
+        return found[pick % len(found)] if found else None
+
+    def task(self, pick: int, states: Sequence[str] = ("open",)) -> UserTask | None:
+        """A task in one of these states; seldom any other."""
+        query = select(UserTask).order_by(UserTask.id)
+        if pick != 11:
+            query = query.where(UserTask.state.in_(states))
+        return self.picked(pick, query)
+
+    def step(self, pick: int) -> Step | None:
+        query = select(Step).order_by(Step.id)
+        return self.picked(pick, query if pick == 11 else query.where(Step.state == "open"))
+
+    def answers(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers whose dates are counted from today."""
+        given = dict(drawn)
+        if "dato" in given:
+            given["dato"] = (self.lab.clock.today + timedelta(days=given["dato"])).isoformat()
+        return given
+
+    # --- cases --------------------------------------------------------------------------------------------------------
+
+    @initialize(process=st.sampled_from(PROCESSES), days=DAYS, asked=st.integers(1, 3))
+    def first_case(self, process: str, days: int, asked: int) -> None:
+        self.start(process, 1, days, asked)
+
+    @rule(process=st.sampled_from(PROCESSES), version=st.sampled_from([1, 2]), days=DAYS, asked=st.integers(0, 3))
+    def another_case(self, process: str, version: int, days: int, asked: int) -> None:
+        self.start(process, version, days, asked)
+
+    def start(self, process: str, version: int, days: int, asked: int) -> None:
+        lab, today = self.lab, self.lab.clock.today
+        with lab.database.transaction() as session:
+            held = session.query(ProcessInstance).count()
+            if held >= MAX_CASES:
+                return
+            owner = lab.user(session, OWNER)
+            process_instances.start(
+                session, deployments.find_version(session, lab.community_id, process, version), now=lab.clock(),
+                actor=owner, title=f"Sak {held}", owner=owner, facts={"meeting": today + timedelta(days=days)},
+                data={
+                    "items": [item(n) for n in range(1, asked + 1)], "tall": 2, "sak": held, "utfall": "ok",
+                    "frist": (today + timedelta(days=4)).isoformat(),
+                },
+            )  # fmt: skip
+
+    # --- those who are asked ------------------------------------------------------------------------------------------
+
+    @rule(pick=PICKS, answers=ANSWERS)
+    def complete_as_whoever_has_it(self, pick: int, answers: Mapping[str, Any]) -> None:
+        if (task := self.task(pick)) is not None:
+            self.on_task(task, self.performer(task), user_tasks.complete, self.answers(answers))
+
+    @rule(pick=PICKS, answers=ANSWERS)
+    def complete_and_approve(self, pick: int, answers: Mapping[str, Any]) -> None:
+        if (task := self.task(pick)) is not None:
+            self.on_task(task, self.performer(task), user_tasks.complete, self.answers(answers))
+            self.on_task(task, "person3", user_tasks.approve)
+
+    @rule(pick=PICKS, by=PEOPLE, answers=ANSWERS)
+    def complete(self, pick: int, by: str, answers: Mapping[str, Any]) -> None:
+        self.on_task(self.task(pick), by, user_tasks.complete, self.answers(answers))
+
+    @rule(pick=PICKS, answers=ANSWERS)
+    def answer_on_behalf(self, pick: int, answers: Mapping[str, Any]) -> None:
+        self.on_task(
+            self.task(pick, ("open", "submitted")), OWNER, user_tasks.complete, self.answers(answers), reason="Ringte"
+        )
+
+    @rule(pick=PICKS, by=PEOPLE, answers=ANSWERS)
+    def draft(self, pick: int, by: str, answers: Mapping[str, Any]) -> None:
+        self.on_task(self.task(pick), by, user_tasks.save_draft, self.answers(answers))
+
+    @rule(pick=PICKS, by=PEOPLE)
+    def claim(self, pick: int, by: str) -> None:
+        self.on_task(self.task(pick), by, user_tasks.claim)
+
+    @rule(pick=PICKS, by=PEOPLE)
+    def release(self, pick: int, by: str) -> None:
+        self.on_task(self.task(pick), by, user_tasks.release)
+
+    @rule(pick=PICKS, to=PEOPLE)
+    def delegate(self, pick: int, to: str) -> None:
+        with self.lab.database.reading() as session:
+            whom = self.lab.user(session, to)
+        self.on_task(self.task(pick), OWNER, user_tasks.delegate, to=whom)
+
+    @rule(pick=PICKS)
+    def approve(self, pick: int) -> None:
+        self.on_task(self.task(pick, ("submitted",)), "person3", user_tasks.approve)
+
+    @rule(pick=PICKS)
+    def send_back(self, pick: int) -> None:
+        self.on_task(self.task(pick, ("submitted",)), "person3", user_tasks.send_back, note="Mer")
+
+    @rule(pick=PICKS)
+    def take_back(self, pick: int) -> None:
+        query = select(UserTask).where(UserTask.state == "completed").order_by(UserTask.completed_at.desc())
+        task = self.picked(pick, query.order_by(UserTask.id.desc()))
+        if task is not None:
+            self.on_task(task, self.key_of(task.completed_by_id), taking_back.take_back)
+
+    def performer(self, task: UserTask) -> str:
+        with self.lab.database.reading() as session:
+            return self.lab.performer(session, session.get_one(UserTask, task.id)).key
+
+    def key_of(self, user_id: int) -> str:
+        return f"person{user_id - 1}"
+
+    # --- the owner ----------------------------------------------------------------------------------------------------
+
+    @rule(pick=PICKS, days=DAYS)
+    def extend(self, pick: int, days: int) -> None:
+        to = self.lab.clock.today + timedelta(days=days)
+        self.on_task(self.task(pick, ("open", "submitted")), OWNER, steering.extend, due_date=to, reason="Ferie")
+
+    @rule(pick=PICKS, answers=ANSWERS)
+    def correct(self, pick: int, answers: Mapping[str, Any]) -> None:
+        self.on_task(self.task(pick, ("completed",)), OWNER, steering.correct, self.answers(answers), reason="Feil")
+
+    @rule(pick=PICKS, answers=ANSWERS)
+    def skip_a_step(self, pick: int, answers: Mapping[str, Any]) -> None:
+        if (step := self.step(pick)) is not None:
+            self.attempt(
+                lambda s: steering.skip(
+                    s, step.id, actor=self.lab.person(s, OWNER), now=self.lab.clock(), reason="Nei",
+                    answers=self.answers(answers),
+                )
+            )  # fmt: skip
+
+    @rule(pick=PICKS, number=st.integers(0, 5))
+    def ask_one_more(self, pick: int, number: int) -> None:
+        if (step := self.step(pick)) is not None:
+            self.attempt(
+                lambda s: surveys.add(
+                    s, step.id, item(number), actor=self.lab.person(s, OWNER), now=self.lab.clock(), reason="Glemt"
+                )
+            )
+
+    @rule(pick=PICKS)
+    def ask_one_fewer(self, pick: int) -> None:
+        self.on_task(self.task(pick, ("open", "submitted", "pending")), OWNER, surveys.remove, reason="Feil")
+
+    @rule(pick=PICKS, days=DAYS)
+    def move_the_meeting(self, pick: int, days: int) -> None:
+        day = self.lab.clock.today + timedelta(days=days)
+
+        def act(session: Session, instance: ProcessInstance, **given: Any) -> None:
+            process_instances.set_facts(session, instance, {"meeting": day}, **given)
+
+        self.on_case(pick, act)
+
+    @rule(pick=PICKS)
+    def suspend(self, pick: int) -> None:
+        self.on_case(pick, standing.suspend)
+
+    @rule(pick=PICKS)
+    def resume(self, pick: int) -> None:
+        self.on_case(pick, standing.resume)
+
+    @rule(pick=PICKS)
+    def cancel(self, pick: int) -> None:
+        self.on_case(pick, process_instances.cancel)
+
+    @rule(pick=PICKS, days=DAYS)
+    def reopen(self, pick: int, days: int) -> None:
+        self.on_case(pick, standing.reopen, due_date=self.lab.clock.today + timedelta(days=days))
+
+    # --- mending ------------------------------------------------------------------------------------------------------
+
+    @rule(pick=PICKS, name=st.sampled_from(["tall", "utfall", "frist", "items"]), value=st.integers(0, 4), deep=PICKS)
+    def set_variable(self, pick: int, name: str, value: int, deep: int) -> None:
+        day = (self.lab.clock.today + timedelta(days=value)).isoformat()
+        values = {
+            "tall": value, "utfall": "igjen" if value else None, "frist": day if value else 7,
+            "items": [item(n) for n in range(value)],
+        }  # fmt: skip
+
+        def act(session: Session, instance: ProcessInstance, **given: Any) -> None:
+            paths = ["", *sorted({s.call_path for s in mending.standings(session, instance, now=self.lab.clock())})]
+            path = paths[deep % len(paths)]
+            mending.set_variable(session, instance, name, values[name], call_path=path, **given)
+
+        self.on_case(pick, act)
+
+    @rule(pick=PICKS)
+    def retry(self, pick: int) -> None:
+        self.on_incident(pick, mending.retry)
+
+    @rule(pick=PICKS, way=PICKS)
+    def skip_an_element(self, pick: int, way: int) -> None:
+        def act(session: Session, instance: ProcessInstance, incident: Incident, **given: Any) -> None:
+            flows = mending.choices(session, instance, incident)
+            flow = flows[way % len(flows)].id if flows else None
+            mending.skip(session, instance, incident, flow=flow, **given)
+
+        self.on_incident(pick, act)
+
+    def on_incident(self, pick: int, act: Callable[..., Any]) -> None:
+        found = self.picked(pick, select(Incident).where(Incident.resolved_at.is_(None)).order_by(Incident.id))
+        if found is None:
+            return
+
+        def on_held(session: Session) -> None:
+            instance = process_instances.locked(session, found.instance_id)
+            incident = incidents.find(session, instance, found.public_id)
+            act(session, instance, incident, now=self.lab.clock(), actor_id=None, reason="Fordi")
+
+        self.attempt(on_held)
+
+    @rule(pick=PICKS, which=PICKS, to=st.integers(0, 20))
+    def move_a_token(self, pick: int, which: int, to: int) -> None:
+        def act(session: Session, instance: ProcessInstance, **given: Any) -> None:
+            if instance.state_document is None:
+                return
+            found = mending.standings(session, instance, now=self.lab.clock())
+            if not found:
+                return
+            held = found[which % len(found)]
+            specification = deployments.compiled(session, instance).specification
+            elements = places.elements_at(specification, held.call_path)
+            mending.move(session, instance, held.token, elements[to % len(elements)].id, **given)
+
+        self.on_case(pick, act)
+
+    # --- versions -----------------------------------------------------------------------------------------------------
+
+    @rule(pick=PICKS, version=st.sampled_from([2, 1]), maps=st.booleans())
+    def migrate(self, pick: int, version: int, maps: bool) -> None:
+        there = dict(MAPPING) if version == 2 else {new: old for old, new in MAPPING.items()}
+
+        def act(session: Session, instance: ProcessInstance, **given: Any) -> None:
+            key = instance.definition.key
+            to = deployments.find_version(session, self.lab.community_id, key, version)
+            instance_migration.migrate(session, instance, to, mapping=there if maps else {}, **given)
+
+        self.on_case(pick, act)
+
+    @rule(pick=PICKS)
+    def revert(self, pick: int) -> None:
+        def act(session: Session, instance: ProcessInstance, **given: Any) -> None:
+            made = instance_migration.latest(session, instance)
+            if made is not None:
+                instance_migration.revert(session, instance, made, **given)
+
+        self.on_case(pick, act)
+
+    # --- from outside -------------------------------------------------------------------------------------------------
+
+    @rule(
+        name=st.sampled_from(["svar", "stopp"]),
+        whose=st.integers(0, MAX_CASES),
+        utfall=st.sampled_from(["ok", "igjen"]),
+    )
+    def send_message(self, name: str, whose: int, utfall: str) -> None:
+        correlation = str(whose) if name == "svar" else ""
+        thrown = Thrown(kind="message", name=name, correlation=correlation, payload={"utfall": utfall})
+        self.attempt(lambda s: messages.send(s, self.lab.community_id, thrown, now=self.lab.clock()))
+
+    @rule(does=st.sampled_from(["answers", "fails", "has nothing"]))
+    def let_the_register(self, does: str) -> None:
+        self.register = does
+
+    @rule(hours=st.sampled_from([1, 30, 200]))
+    def let_time_pass(self, hours: int) -> None:
+        self.lab.clock.advance(hours=hours)
+        self.do_what_is_due()
+
+    @rule()
+    def do_what_is_due(self) -> None:
+        for _ in range(30):
+            if not scheduling.drain(self.lab.database, self.handlers(), (), self.lab.clock()):
+                break
+        acts_invariants.check_at_rest(self.lab)
+
+    def handlers(self) -> Mapping[str, Any]:
+        settings = NotificationSettings(base_url="https://avtaleflyt.example.org", element=deployments.element)
+        return {
+            **delivery.handlers(settings), **messages.handlers(), **service_tasks.handlers({"regn": self.ask_register}),
+        }  # fmt: skip
+
+    def ask_register(self, session: Session, call: Call) -> Mapping[str, Any]:
+        if self.register == "has nothing":
+            raise BpmnError("tom", "nothing there")
+        if self.register == "fails":
+            raise ValueError("The register is away")
+        return {"tall": call.inputs["a"]}

@@ -1,0 +1,54 @@
+"""Every act in any order keeps cases whole; see `acts_machine` for the acts and `acts_invariants` for what holds.
+
+`ACTS_EXAMPLES=500 python -m pytest tests/engine/test_acts_property.py` lives so many lives per process and database
+instead of the few of a usual run; `ACTS_SEED` gives other lives.
+"""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import select
+
+from engine.database import Database
+from engine.model import Community
+from tests.conftest import Templates
+from tests.engine import acts_machine
+from tests.engine.lab import Lab
+from tests.fakes import FakeClock
+
+EXAMPLES = os.environ.get("ACTS_EXAMPLES")
+SEED = int(os.environ.get("ACTS_SEED", "1"))
+LIVES = [("sqlite", number, 8) for number in range(4)] + [("postgresql", 4, 2)]
+
+
+def opened(templates: Templates, backend: str) -> Lab:
+    """A community of its own for one life."""
+    url = templates.copy(backend, "acts", lambda new: acts_machine.settle(Lab.of_nobody(new, FakeClock())))
+    database = Database(url, pool_size=2)
+    with database.reading() as session:
+        return Lab(database, FakeClock(), session.scalars(select(Community.id)).one())
+
+
+@pytest.mark.parametrize(("backend", "number", "examples"), LIVES)
+def test_cases_stay_whole_whatever_is_done_to_them(
+    templates: Templates, backend: str, number: int, examples: int
+) -> None:
+    def machine() -> Any:
+        lab = opened(templates, backend)
+
+        def close() -> None:
+            lab.database.dispose()
+            templates.drop(backend, lab.database.url)
+
+        return acts_machine.Acts(lab, close)
+
+    run_state_machine_as_test(
+        seed(SEED * 1000 + number)(machine),
+        settings=settings(
+            max_examples=int(EXAMPLES or examples), stateful_step_count=40, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck), print_blob=False,
+        ),
+    )  # fmt: skip
