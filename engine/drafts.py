@@ -1,7 +1,7 @@
 """Drafts of models: drawn, kept and saved until they are deployed or thrown away. For administrators only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -156,13 +156,20 @@ def discard(session: Session, public_id: str, *, revision: int, person: Person) 
 
 
 def deploy(
-    session: Session, public_id: str, *, revision: int, note: str, person: Person, now: datetime
+    session: Session,
+    public_id: str,
+    *,
+    revision: int,
+    note: str,
+    person: Person,
+    now: datetime,
+    functions: Iterable[str] | None = None,
 ) -> ProcessDefinition:
     """Deploy the draft as the process's next version; the draft is then gone. Raises Stale, ModelRefused."""
     draft = _locked(session, person, public_id, revision)
     # A file may hold several processes that send each other messages; the first is the one it is named after.
     definition, *_others = deployments.deploy(
-        session, draft.community_id, [source_of(draft)], now=now, actor_id=person.id, note=note
+        session, draft.community_id, [source_of(draft)], now=now, actor_id=person.id, note=note, functions=functions
     )
     session.delete(draft)
     return definition
@@ -228,12 +235,15 @@ def name_in(xml: str) -> str:
     return model.name[:MAX_NAME] if model else ""
 
 
-def findings(session: Session, draft: ModelDraft, xml: bytes | None = None) -> list[Finding]:
-    """What the import gate says of the draft, or of what is being drawn in it."""
+def findings(
+    session: Session, draft: ModelDraft, xml: bytes | None = None, *, functions: Iterable[str] | None = None
+) -> list[Finding]:
+    """What the import gate says of the draft, or of what is being drawn in it; `functions` are those tasks may call."""
     deployed = [d.key for d in deployments.latest_definitions(session, draft.community_id)]
     source = Source(xml=draft.xml.encode() if xml is None else xml, forms=draft.forms, decisions=draft.decisions)
     groups = session.scalars(select(Group.key).where(Group.community_id == draft.community_id)).all()
-    return [f for _model, found in deployments.check([source], deployed=deployed, groups=groups) for f in found]
+    checked = deployments.check([source], deployed=deployed, groups=groups, functions=functions)
+    return [finding for _model, found in checked for finding in found]
 
 
 def form_in(key: str, text: str) -> dict[str, Any]:

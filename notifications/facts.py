@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import identity
 from engine.calendar import Calendar
-from engine.model import Community, Group, ProcessInstance, Step, User, UserTask
+from engine.model import Community, Group, Incident, ProcessInstance, Step, User, UserTask
 from notifications import rules
 from notifications.model import TOLD, Delivery
 from notifications.reconciling import holders_of
@@ -47,7 +48,7 @@ class Facts:
     case: str
     number: str | None
     commissioner: str | None
-    #: The step's name, the party or body asked, and the group that shares the task.
+    #: The step's name (empty for an incident), the party or body asked, and the group that shares the task.
     name: str
     party: str | None
     group: str | None
@@ -83,11 +84,15 @@ class _Reading:
     session: Session
     delivery: Delivery
     instance: ProcessInstance
-    step: Step
     community: Community
     calendar: Calendar
     today: date
     settings: NotificationSettings
+
+    @property
+    def step(self) -> Step:
+        """The step it is about. Only an incident's mail is about none."""
+        return self.session.get_one(Step, self.delivery.step_id)
 
 
 def gather(session: Session, delivery: Delivery, *, now: datetime, settings: NotificationSettings) -> Facts | Void:
@@ -95,11 +100,13 @@ def gather(session: Session, delivery: Delivery, *, now: datetime, settings: Not
     community = session.get_one(Community, delivery.community_id)
     calendar = identity.calendar_of(community)
     at = _Reading(
-        session, delivery, session.get_one(ProcessInstance, delivery.instance_id),
-        session.get_one(Step, delivery.step_id), community, calendar, calendar.local_date(now), settings,
+        session, delivery, session.get_one(ProcessInstance, delivery.instance_id), community, calendar,
+        calendar.local_date(now), settings,
     )  # fmt: skip
     if at.instance.state != "active":
         return Void(reason="The case is not running.")
+    if delivery.incident_id is not None:
+        return _about_incident(at, delivery.incident_id)
     return _about_step(at) if delivery.task_id is None else _about_task(at, delivery.task_id, now)
 
 
@@ -217,7 +224,23 @@ def _named(session: Session, task: UserTask) -> str:
     return session.get_one(Group, task.candidate_group_id).name if task.candidate_group_id else task.name
 
 
-# --- both ---
+# --- a mail about an incident ---
+
+
+def _about_incident(at: _Reading, incident_id: int) -> Facts | Void:
+    incident = at.session.get_one(Incident, incident_id)
+    if incident.resolved_at is not None:
+        return Void(reason="The incident is resolved.")
+    if incident.retry_at is not None:
+        return Void(reason="The incident is being tried again.")
+    return Facts(
+        **_of_case(at), role=Role.OWNER, name="", party=None, group=None, subject=None, action=None, minutes=None,
+        due=None, former_due=None, days_left=None, closes=False, next_dates=(), silent=(),
+        url=at.settings.case_url(at.instance.public_id),
+    )  # fmt: skip
+
+
+# --- all ---
 
 
 def _facts(
@@ -225,14 +248,31 @@ def _facts(
     former_due: date | None, silent: tuple[str, ...], url: str,
 ) -> Facts:  # fmt: skip
     element = at.settings.element(at.session, at.instance, at.step)
-    decision, number = (_text(at.instance, key) for key in ("commissioning_decision", "case_number"))
     return Facts(
-        rule=at.delivery.rule, role=role, community=at.community.name, email=at.community.email,
-        case=at.instance.title, number=decision or number, commissioner=COMMISSIONER if decision else None,
-        name=name, party=party, group=group, subject=element.subject, action=element.action,
-        minutes=element.minutes, today=at.today, due=due, former_due=former_due,
+        **_of_case(at), role=role, name=name, party=party, group=group, subject=element.subject, action=element.action,
+        minutes=element.minutes, due=due, former_due=former_due,
         days_left=at.calendar.working_days_between(at.today, due) if due else None, closes=at.step.closes,
         next_dates=_next_dates(at), silent=silent, url=url,
+    )  # fmt: skip
+
+
+class _OfCase(TypedDict):
+    """What every mail of a case may say."""
+
+    rule: str
+    community: str
+    email: str
+    case: str
+    number: str | None
+    commissioner: str | None
+    today: date
+
+
+def _of_case(at: _Reading) -> _OfCase:
+    decision, number = (_text(at.instance, key) for key in ("commissioning_decision", "case_number"))
+    return _OfCase(
+        rule=at.delivery.rule, community=at.community.name, email=at.community.email, case=at.instance.title,
+        number=decision or number, commissioner=COMMISSIONER if decision else None, today=at.today,
     )  # fmt: skip
 
 

@@ -35,14 +35,17 @@ class Delivery(Base):
     public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
     community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
     instance_id: Mapped[int] = mapped_column(ForeignKey("process_instance.id"))
-    step_id: Mapped[int] = mapped_column(ForeignKey("step.id"), index=True)
-    #: None where the mail is about a whole step: the escalation.
+    #: None where the mail is about the case: an incident.
+    step_id: Mapped[int | None] = mapped_column(ForeignKey("step.id"), index=True)
+    #: None where the mail is about a whole step, the escalation, or about an incident.
     task_id: Mapped[int | None] = mapped_column(ForeignKey("user_task.id"))
+    #: What the case stands at, where the mail is about that.
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incident.id"))
     recipient_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
     channel: Mapped[str] = mapped_column(String(10), default="email")
     #: Where it went; empty until it leaves.
     address: Mapped[str] = mapped_column(String(254), default="")
-    #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back or escalation.
+    #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back, escalation or incident.
     rule: Mapped[str] = mapped_column(String(20))
     #: Why this was said, such as "task:7:reminder:3:1": the task, the rule and the due date's generation.
     cause: Mapped[str] = mapped_column(String(80))

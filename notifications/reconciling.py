@@ -1,4 +1,4 @@
-"""Makes the planned mails of one case agree with its tasks, dates and rules.
+"""Makes the planned mails of one case agree with its tasks, dates, incidents and rules.
 
 The wanted mails are computed anew each time; rows that have left are never touched, and their cause is
 spent. Running it twice changes nothing. The case's row is locked, so that two runs never plan the same mail.
@@ -17,6 +17,7 @@ from engine.errors import NotFound
 from engine.model import (
     Community,
     HistoryEvent,
+    Incident,
     Membership,
     ProcessInstance,
     Step,
@@ -49,7 +50,10 @@ def reconcile(session: Session, instance_id: int, *, now: datetime, settings: No
     known = session.execute(select(*_COLUMNS).where(Delivery.instance_id == instance.id)).all()
     balls = _balls(session, instance, known, settings)
     wanted = [w for ball in balls for w in rules.wanted_of_task(ball, calendar, now)]
-    wanted += rules.wanted_of_owner(balls, _owners(session, instance), calendar)
+    owners = _owners(session, instance)
+    wanted += rules.wanted_of_owner(balls, owners, calendar)
+    for incident_id in _given_up(session, instance):
+        wanted += rules.wanted_of_incident(incident_id, owners, calendar, now)
     by_key = {w.key: w for w in wanted}
     _correct(session, [row for row in known if row.state in UNSENT], by_key, _by_hand(balls), now)
     spent = {(row.cause, row.recipient_id) for row in known}
@@ -147,6 +151,15 @@ def _members(session: Session, groups: Iterable[int | None]) -> Mapping[int | No
     for group_id, user_id in session.execute(query):
         members[group_id] = (*members.get(group_id, ()), user_id)
     return members
+
+
+def _given_up(session: Session, instance: ProcessInstance) -> Sequence[int]:
+    """Ids of the incidents that the engine tries no more; none while the case is on hold."""
+    if instance.state != "active" or not instance.open_incidents:
+        return ()
+    waits_for_a_person = Incident.resolved_at.is_(None) & Incident.retry_at.is_(None)
+    query = select(Incident.id).where(Incident.instance_id == instance.id, waits_for_a_person)
+    return session.scalars(query.order_by(Incident.id)).all()
 
 
 def _owners(session: Session, instance: ProcessInstance) -> tuple[int, ...]:
@@ -260,8 +273,8 @@ def _insert(
             _planned(want) | {
                 "public_id": public_id, "message_id": f"<{public_id}@{settings.host}>", "cause": want.cause,
                 "rule": want.rule, "community_id": instance.community_id, "instance_id": instance.id,
-                "step_id": want.step_id, "task_id": want.task_id, "recipient_id": want.recipient_id,
-                "asked_by_id": asked_by_id,
+                "step_id": want.step_id, "task_id": want.task_id, "incident_id": want.incident_id,
+                "recipient_id": want.recipient_id, "asked_by_id": asked_by_id,
             }
         )  # fmt: skip
     if rows:

@@ -1,4 +1,4 @@
-"""Who is told what about a task, and when: pure, from dates and rules.
+"""Who is told what about a task or an incident, and when: pure, from dates and rules.
 
 A `Ball` is a task that waits for someone. Every answer is a `Wanted`; `reconciling` makes the rows
 agree with them.
@@ -54,7 +54,8 @@ class Wanted:
 
     cause: str
     rule: str
-    step_id: int
+    #: None where the mail is about an incident, whose id then stands below.
+    step_id: int | None
     task_id: int | None
     recipient_id: int
     planned_at: datetime
@@ -62,6 +63,7 @@ class Wanted:
     due_generation: int
     #: Said as soon as it is known; otherwise it hangs on a date, and is dropped when that is past.
     at_once: bool
+    incident_id: int | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -100,6 +102,16 @@ def wanted_of_owner(balls: Iterable[Ball], owners: Iterable[int], calendar: Cale
                 task_id=None, recipient_id=owner, due_date=due, due_generation=1, at_once=False,
                 planned_at=calendar.at(calendar.working_days_after(due, ESCALATION_AFTER), MORNING),
             )  # fmt: skip
+
+
+def wanted_of_incident(incident_id: int, owners: Iterable[int], calendar: Calendar, now: datetime) -> Iterator[Wanted]:
+    """One mail to each owner about an incident that the engine tries no more: without a person the case stands."""
+    for owner in owners:
+        yield Wanted(
+            cause=f"incident:{incident_id}", rule="incident", step_id=None, task_id=None, recipient_id=owner,
+            planned_at=not_before_morning(now, calendar), due_date=None, due_generation=1, at_once=True,
+            incident_id=incident_id,
+        )  # fmt: skip
 
 
 def _at_once(ball: Ball, person: int, planned_at: datetime) -> Iterator[Wanted]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from agreements.functions import FUNCTIONS
 from engine import deployments, drafts, identity
 from engine.bpmn.differences import Content, Difference, differences
 from engine.deployments import Source
@@ -212,7 +213,7 @@ def draft_lint(ctx: click.Context, draft_id: str, user_key: str, as_json: bool) 
     """Say what is wrong with a draft; exit 1 when an error is among it."""
     with services(ctx).database.reading() as session:
         held = drafts.find(session, _person(session, community_of(session, ctx.obj), user_key), draft_id)
-        found = drafts.findings(session, held)
+        found = drafts.findings(session, held, functions=FUNCTIONS)
     show(
         [asdict(f) for f in found],
         as_json,
@@ -233,7 +234,9 @@ def draft_deploy(ctx: click.Context, draft_id: str, user_key: str, note: str, as
     with served.database.transaction() as session:
         person = _person(session, community_of(session, ctx.obj), user_key)
         held = drafts.find(session, person, draft_id)
-        made = drafts.deploy(session, draft_id, revision=held.revision, note=note, person=person, now=served.clock())
+        made = drafts.deploy(
+            session, draft_id, revision=held.revision, note=note, person=person, now=served.clock(), functions=FUNCTIONS
+        )
         row = _version(session, made)
     show(row, as_json, lambda: f"{row['key']} version {row['version']}")
 

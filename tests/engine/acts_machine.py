@@ -4,7 +4,6 @@ Each rule does one act in a transaction of its own, on a case, task, step or inc
 waiting or not. What is refused must have changed nothing; what is true afterwards is checked by `acts_invariants`.
 """
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -20,7 +19,6 @@ from engine import (
     instance_migration,
     mending,
     messages,
-    outgoing,
     places,
     process_instances,
     scheduling,
@@ -33,14 +31,13 @@ from engine import (
 )
 from engine.bpmn.execution import Thrown
 from engine.errors import EngineError
-from engine.model import Community, Incident, ProcessInstance, Step, UserTask
+from engine.model import Incident, ProcessInstance, Step, UserTask
 from engine.service_tasks import BpmnError, Call
 from notifications import delivery
 from notifications.settings import NotificationSettings
 from tests.engine import acts_invariants
 from tests.engine.acts_models import FIRST, MAPPING, SECOND
 from tests.engine.lab import Lab
-from tests.fakes import FakeClock
 
 T = TypeVar("T")
 #: Who starts and owns every case.

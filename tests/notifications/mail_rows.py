@@ -16,6 +16,7 @@ from engine.model import (
     Community,
     Deployment,
     Group,
+    Incident,
     Membership,
     ProcessDefinition,
     ProcessInstance,
@@ -140,6 +141,23 @@ class Case:
                 due_date=due,
             )  # fmt: skip
             return _saved(session, task).id
+
+    def incident(self, *, retry_at: datetime | None = None) -> int:
+        """Something automatic fails; without `retry_at` the engine has given up trying it."""
+        with self.database.transaction() as session:
+            session.get_one(ProcessInstance, self.instance_id).open_incidents += 1
+            incident = Incident(
+                community_id=self.community_id, instance_id=self.instance_id, element_id="which",
+                cause="Division by zero", created_at=OPENED, retry_at=retry_at,
+            )  # fmt: skip
+            return _saved(session, incident).id
+
+    def set_incident(self, incident_id: int, **values: Any) -> None:
+        """Set columns of an incident."""
+        with self.database.transaction() as session:
+            incident = session.get_one(Incident, incident_id)
+            for name, value in values.items():
+                setattr(incident, name, value)
 
     def change(self, task_id: int, **values: Any) -> None:
         """Set columns of a task; a changed due date is a new generation."""

@@ -57,6 +57,11 @@ MAILS = {
         LATE, rule="escalation", role=Role.OWNER, party=None, today=date(2026, 10, 2), days_left=-2,
         silent=("Larvik kommune", "Færder kommune"), url="https://avtaleflyt.example.org/saker/sakensnummer",
     ),
+    "incident": replace(
+        SURVEY, rule="incident", role=Role.OWNER, name="", party=None, subject=None, action=None, minutes=None,
+        due=None, days_left=None, closes=False, next_dates=(),
+        url="https://avtaleflyt.example.org/saker/sakensnummer",
+    ),
 }  # fmt: skip
 
 SUBJECTS = {
@@ -74,6 +79,7 @@ SUBJECTS = {
     "approval": "Til godkjenning innen 30. september: svaret fra Larvik kommune",
     "sent_back": "Sendt tilbake: svaret fra Larvik kommune må rettes innen 30. september",
     "escalation": "To har ikke svart: fristen gikk ut 30. september",
+    "incident": "Saken står stille: evaluering av delavtale om helhetlige pasientforløp",
 }
 
 

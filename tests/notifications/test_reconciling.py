@@ -277,3 +277,52 @@ def remind(case: Case, hour: int, minute: int = 0) -> int:
         tasks = session.query(UserTask).all()
         now = oslo(9, 21, hour, minute)
         return remind_now(session, instance, tasks, now=now, actor=case.owner, settings=case.settings)
+
+
+def test_the_owner_is_told_once_of_an_incident_that_the_engine_has_given_up(case: Case) -> None:
+    incident, mailer = case.incident(retry_at=OPENED), Outbox()
+    case.reconcile(OPENED)
+    assert case.planned() == []
+    case.set_incident(incident, retry_at=None)
+    case.reconcile(oslo(9, 1, 3))
+    told = case.deliveries("planned")
+    assert [(d.rule, d.recipient_id, d.planned_at) for d in told] == [("incident", case.owner.id, oslo(9, 1))]
+    for hour in (9, 10):
+        case.reconcile(oslo(9, 1, hour))
+        send_all(case, oslo(9, 1, hour), mailer)
+    assert [m["Subject"] for m in mailer.messages] == [
+        "Saken står stille: evaluering av delavtale om helhetlige pasientforløp"
+    ]
+    assert "/saker/sakensnummer" in mailer.messages[0].as_string()
+
+
+def test_each_incident_has_a_mail_of_its_own_to_every_owner(case: Case) -> None:
+    case.group_task("rådgiver", "leder")
+    case.set_instance(owner_id=None, owner_group_id=case.group.id)
+    case.incident()
+    case.incident()
+    case.reconcile(OPENED)
+    assert len([d for d in case.deliveries("planned") if d.rule == "incident"]) == 4
+
+
+def test_nobody_is_told_of_an_incident_that_is_resolved_or_on_hold(case: Case) -> None:
+    incident = case.incident()
+    case.reconcile(oslo(9, 1, 3))
+    case.set_instance(state="suspended")
+    case.reconcile(oslo(9, 1, 4))
+    assert case.planned() == []
+    case.set_instance(state="active")
+    case.reconcile(oslo(9, 1, 5))
+    assert [rule for rule, _ in case.planned()] == ["incident"]
+    case.set_incident(incident, resolved_at=oslo(9, 1, 6))
+    case.set_instance(open_incidents=0)
+    case.reconcile(oslo(9, 1, 6))
+    assert case.planned() == []
+
+
+def test_a_mail_about_an_incident_that_was_resolved_meanwhile_does_not_leave(case: Case) -> None:
+    incident, mailer = case.incident(), Outbox()
+    case.reconcile(OPENED)
+    case.set_incident(incident, resolved_at=OPENED)
+    send_all(case, oslo(9, 1), mailer)
+    assert (mailer.messages, [d.state for d in case.deliveries()]) == ([], ["cancelled"])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from flask_babel import gettext as _
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session, aliased
 
 from agreements.model import Agreement, Body, Case, CaseMeeting, Meeting
 from engine import deployments
@@ -31,8 +31,11 @@ class CaseFacts:
     archive: str
     commissioned_by: str
     agreement: Agreement | None
+    #: The process: its name, its key, the version the case is on, and the newest there is.
     process: str
+    key: str
     version: int
+    newest: int
     owner: str
     started_by: str
     dates: tuple[Bound, ...]
@@ -81,8 +84,7 @@ def facts(
 ) -> CaseFacts:
     """What is said about the case."""
     case, agreement = of
-    columns = select(ProcessDefinition.name, ProcessDefinition.version)
-    definition = session.execute(columns.where(ProcessDefinition.id == instance.definition_id)).one()
+    definition = _definition(session, instance)
     people = _people(session, instance)
     rows = session.scalars(select(Group).where(Group.community_id == instance.community_id))
     groups = {group.key: group for group in rows}
@@ -91,10 +93,19 @@ def facts(
     return CaseFacts(
         number=case.case_number if case else "", archive=case.archive_reference if case else "",
         commissioned_by=case.commissioned_by if case else "", agreement=agreement, process=definition.name,
-        version=definition.version, owner=owner_group or people.get(instance.owner_id or 0, ""),
+        key=definition.key, version=definition.version, newest=definition.newest, owner=owner_group or people.get(instance.owner_id or 0, ""),
         started_by=people.get(instance.started_by_id or 0, ""), dates=tuple(dates),
         roles=tuple((lanes.get(role, role), _performer(whom, groups, people)) for role, whom in instance.roles.items()),
     )  # fmt: skip
+
+
+def _definition(session: Session, instance: ProcessInstance) -> Row[str, str, int, int]:
+    """Name, key and version of the case's model, and the newest version of it."""
+    other = aliased(ProcessDefinition)
+    same = (other.community_id == ProcessDefinition.community_id) & (other.key == ProcessDefinition.key)
+    newest = select(func.max(other.version)).where(same).correlate(ProcessDefinition).scalar_subquery()
+    columns = select(ProcessDefinition.name, ProcessDefinition.key, ProcessDefinition.version, newest.label("newest"))
+    return session.execute(columns.where(ProcessDefinition.id == instance.definition_id)).one()
 
 
 def _people(session: Session, instance: ProcessInstance) -> dict[object, str]:

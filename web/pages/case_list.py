@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Case
@@ -40,6 +40,8 @@ class CaseList:
 
     rows: tuple[CaseRow, ...]
     total: int
+    #: How many of all pages' cases stand still.
+    standing: int
     page: int
     pages: int
 
@@ -53,13 +55,13 @@ def may_start(session: Session, person: Person) -> bool:
 def cases(session: Session, person: Person, words: Formatter, *, wanted: str, sorting: str, page: int) -> CaseList:
     """The cases this person may see, chosen and sorted."""
     chosen = _chosen(person, wanted)
-    total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+    total, standing = _counted(session, chosen)
     pages = max(1, -(-total // PAGE))
     page = min(max(1, page), pages)
     query = chosen.order_by(*_order(wanted, sorting), ProcessInstance.id.desc()).limit(PAGE).offset(PAGE * (page - 1))
     ids = list(session.scalars(query))
     rows = _rows(session, ids, words)
-    return CaseList(rows=tuple(rows[i] for i in ids), total=total, page=page, pages=pages)
+    return CaseList(rows=tuple(rows[i] for i in ids), total=total, standing=standing, page=page, pages=pages)
 
 
 def _chosen(person: Person, wanted: str) -> Select[int]:
@@ -74,6 +76,17 @@ def _chosen(person: Person, wanted: str) -> Select[int]:
     return query
 
 
+def _counted(session: Session, chosen: Select[int]) -> tuple[int, int]:
+    """How many cases there are, and how many of them stand still."""
+    found = chosen.add_columns(_stands().label("stands")).subquery()
+    row = session.execute(select(func.count(), func.count(case((found.c.stands, 1)))).select_from(found)).one()
+    return row[0], row[1]
+
+
+def _stands() -> ColumnElement[bool]:
+    return (ProcessInstance.open_incidents > 0) & ProcessInstance.state.in_(_RUNNING)
+
+
 def _order(wanted: str, sorting: str) -> tuple[ColumnElement[Any], ...]:
     if sorting == "navn":
         return (func.lower(ProcessInstance.title),)
@@ -86,8 +99,8 @@ def _order(wanted: str, sorting: str) -> tuple[ColumnElement[Any], ...]:
         .where(UserTask.instance_id == ProcessInstance.id, UserTask.state.in_(user_tasks.OPEN))
         .scalar_subquery()
     )
-    # Without a date last, on both databases.
-    return (due.is_(None), due)
+    # What stands still comes first, what has no date last, on both databases.
+    return (~_stands(), due.is_(None), due)
 
 
 def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, CaseRow]:

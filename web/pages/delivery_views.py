@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine.model import ProcessInstance, Step, User, UserTask
@@ -44,6 +44,7 @@ class Mail:
     recipient_id: int
     recipient: str
     email: str
+    #: 0 and empty where the mail is about an incident.
     step_id: int
     step: str
     task_id: int | None
@@ -78,12 +79,13 @@ def mails_of(session: Session, instance: ProcessInstance, *, recipient_id: int |
         select(
             Delivery.public_id, Delivery.rule, Delivery.state, Delivery.subject, Delivery.planned_at, Delivery.sent_at,
             Delivery.composed_at, Delivery.due_date, Delivery.address, Delivery.last_error, Delivery.recipient_id,
-            User.name.label("recipient"), User.email, Delivery.step_id, Step.name.label("step"), Delivery.task_id,
+            User.name.label("recipient"), User.email, func.coalesce(Delivery.step_id, 0).label("step_id"),
+            func.coalesce(Step.name, "").label("step"), Delivery.task_id,
             UserTask.item_name.label("party"), UserTask.state.label("task_state"), UserTask.completed_at,
             UserTask.draft_saved_at,
         )
         .join(User, User.id == Delivery.recipient_id)
-        .join(Step, Step.id == Delivery.step_id)
+        .outerjoin(Step, Step.id == Delivery.step_id)
         .outerjoin(UserTask, UserTask.id == Delivery.task_id)
         .where(Delivery.instance_id == instance.id)
         .order_by(Delivery.planned_at, Delivery.id)
@@ -148,7 +150,7 @@ def unreached(mails: Iterable[Mail]) -> tuple[Unreached, ...]:
     return tuple(
         Unreached(
             name=found[0].recipient, answer=found[-1].last_error or "",
-            steps=tuple(dict.fromkeys(f"«{mail.step}»" for mail in found)),
+            steps=tuple(dict.fromkeys(f"«{mail.step}»" if mail.step else _("feilen i saken") for mail in found)),
         )
         for found in by_person.values()
     )  # fmt: skip
@@ -272,6 +274,7 @@ def subject_of(mail: Mail, words: Formatter) -> str:
         "approval": _("Til godkjenning: %(step)s", step=mail.step),
         "sent_back": _("Sendt tilbake: %(step)s", step=mail.step),
         "escalation": _("Over fristen: %(step)s", step=mail.step),
+        "incident": _("Saken står stille"),
     }
     return known.get(kind(mail.rule), mail.step)
 

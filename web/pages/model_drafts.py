@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from agreements.functions import FUNCTIONS
 from engine import deployments, drafts
 from engine.bpmn.differences import differences
 from engine.bpmn.reading import MAX_BYTES
@@ -108,7 +109,13 @@ def file(id: str) -> ResponseReturnValue:
 def content(id: str) -> ResponseReturnValue:
     """What the modeller opens: the drawing and the revision it has."""
     draft = drafts.find(db(), person(), id)
-    return jsonify({"xml": draft.xml, "revision": draft.revision, "findings": _said(drafts.findings(db(), draft))})
+    return jsonify(
+        {
+            "xml": draft.xml,
+            "revision": draft.revision,
+            "findings": _said(drafts.findings(db(), draft, functions=FUNCTIONS)),
+        }
+    )
 
 
 @pages.post("/<id>/lagre")
@@ -128,7 +135,7 @@ def save(id: str) -> ResponseReturnValue:
 def check(id: str) -> ResponseReturnValue:
     """What the import gate says of what is drawn, saved or not."""
     try:
-        found = drafts.findings(db(), drafts.find(db(), person(), id), _drawn()["xml"])
+        found = drafts.findings(db(), drafts.find(db(), person(), id), _drawn()["xml"], functions=FUNCTIONS)
     except EngineError as error:
         return _refused(error)
     return jsonify({"findings": _said(found)})
@@ -253,7 +260,9 @@ def deploy(id: str) -> ResponseReturnValue:
     try:
         with acting() as (session, actor):
             revision = request.form.get("revision", 0, type=int)
-            made = drafts.deploy(session, id, revision=revision, note=note[:2000], person=actor, now=now())
+            made = drafts.deploy(
+                session, id, revision=revision, note=note[:2000], person=actor, now=now(), functions=FUNCTIONS
+            )
             key, version = made.key, made.version
     except Stale:
         fresh = drafts.find(db(), person(), id)
@@ -272,7 +281,7 @@ def _following(definition: ProcessDefinition | None) -> str:
 
 def _ask_deploy(draft: ModelDraft, error: str = "") -> ResponseReturnValue:
     follows = drafts.follows(db(), draft)
-    found = [model_words.finding(f) for f in drafts.findings(db(), draft)]
+    found = [model_words.finding(f) for f in drafts.findings(db(), draft, functions=FUNCTIONS)]
     page = render_template(
         "models/deploy.html", draft=draft, error=error, note=request.form.get("merknad", ""), follows=follows,
         following=_following(follows), errors=[f for f in found if f.severity == "error"],

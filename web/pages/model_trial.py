@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from agreements import start_needs, starting
+from agreements.functions import FUNCTIONS
 from agreements.start_needs import Needs
 from agreements.starting import Prepared
 from engine import drafts
@@ -26,7 +27,7 @@ from web.pages.start_state import StartState
 def rehearse(id: str) -> ResponseReturnValue:
     """Rehearse a case on the draft; what to start it with is chosen beforehand and can be changed."""
     draft = drafts.find(db(), person(), id)
-    found = drafts.findings(db(), draft)
+    found = drafts.findings(db(), draft, functions=FUNCTIONS)
     errors = [model_words.finding(f) for f in found if f.severity == "error"]
     if errors:
         return render_template("models/trial.html", draft=draft, errors=errors, shown=None)

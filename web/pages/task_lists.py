@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 from agreements.model import Body, Case, CaseMeeting, Meeting
 from engine import deployments, identity, user_tasks
 from engine.identity import Person
-from engine.model import ProcessInstance, Step, UserTask
+from engine.model import Incident, ProcessInstance, Step, UserTask
 from web.pages import task_words
 from web.pages.task_words import Reader, Status
 
@@ -45,6 +45,15 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A case of one's own that stands still, and whether the engine is still trying."""
+
+    public_id: str
+    title: str
+    tries_again: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mine:
     """What `Mine oppgaver` shows."""
 
@@ -55,6 +64,8 @@ class Mine:
     free: Sequence[Row]
     sent: Sequence[Row]
     cut: bool
+    #: Not tasks, but nothing happens in these cases until their owner does something.
+    standing: Sequence[Standing] = ()
     next_known: Known | None = None
     last_done: Sequence[Row] = ()
 
@@ -88,6 +99,7 @@ def mine(session: Session, reader: Reader) -> Mine:
     return Mine(
         ingress=ingress,
         cut=len(found) > MAX_ROWS,
+        standing=_standing(session, reader.person),
         overdue=parts["overdue"],
         this_week=parts["this_week"],
         later=parts["later"],
@@ -111,6 +123,22 @@ def _waiting(session: Session, person: Person) -> list[UserTask]:
         .limit(MAX_ROWS + 1)
     )
     return list(session.scalars(listed(query)))
+
+
+def _standing(session: Session, person: Person) -> list[Standing]:
+    """The person's own cases that stand still, those that stood first on top."""
+    own = (ProcessInstance.owner_id == person.id) | ProcessInstance.owner_group_id.in_(person.group_ids)
+    here = (ProcessInstance.community_id == person.community_id) & (ProcessInstance.state == "active")
+    query = (
+        select(ProcessInstance.public_id, ProcessInstance.title, func.max(Incident.retry_at).label("retry_at"))
+        .join(Incident, Incident.instance_id == ProcessInstance.id)
+        .where(here, own, ProcessInstance.open_incidents > 0, Incident.resolved_at.is_(None))
+        .group_by(ProcessInstance.id)
+        .order_by(func.min(Incident.id))
+        .limit(MAX_ROWS)
+    )
+    rows = session.execute(query)
+    return [Standing(public_id=r.public_id, title=r.title, tries_again=r.retry_at is not None) for r in rows]
 
 
 def _part(task: UserTask, reader: Reader, sunday: date) -> str:
