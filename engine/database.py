@@ -45,11 +45,19 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writer = threading.RLock()
         self._writing = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+        frozen = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._frozen = self.engine.execution_options(**frozen)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one consistent state; nothing it does is kept."""
         with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """As `reading`, and every query sees the moment of the first one, however long they take."""
+        with Session(self._frozen, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -78,12 +86,14 @@ class Database:
 
 
 def _create(url: str, pool_size: int) -> Engine:
+    # Parameters are what people wrote: an error that ends in a log must not quote them.
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=pool_size, max_overflow=10, pool_pre_ping=True)
+        return create_engine(url, pool_size=pool_size, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
     if url in ("sqlite://", "sqlite:///:memory:"):
-        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        connect = {"check_same_thread": False}
+        engine = create_engine(url, poolclass=StaticPool, connect_args=connect, hide_parameters=True)
     else:
-        engine = create_engine(url, pool_size=pool_size, max_overflow=20)
+        engine = create_engine(url, pool_size=pool_size, max_overflow=20, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

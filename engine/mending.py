@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import deployments, history, incidents, places, process_instances, steps
-from engine.bpmn.execution import Place
+from engine.bpmn.execution import Execution, Place
 from engine.bpmn.parsing import Specification
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen
 from engine.model import Incident, ProcessInstance
@@ -39,7 +39,7 @@ def retry(
         history.record(session, instance, "incident-again", now=now, **about)
         process_instances.touch(session, instance, now=now)
         return False
-    incidents.resolve(instance, incident, "retried", now=now, actor_id=actor_id)
+    _passed(instance, incident, now, actor_id)
     return True
 
 
@@ -56,9 +56,16 @@ def retry_due(session: Session, incident_id: int, *, now: datetime) -> bool:
         _failed(session, instance, incident, again.failure, now)
         return True
     history.record(session, instance, "incident-passed", now=now, attempts=incident.attempts + 1, **about)
-    if incident.resolved_at is None:  # not gone with its case
-        incidents.resolve(instance, incident, "retried", now=now)
+    _passed(instance, incident, now, None)
     return True
+
+
+def _passed(instance: ProcessInstance, incident: Incident, now: datetime, actor_id: int | None) -> None:
+    if incident.resolved_at is None:
+        incidents.resolve(instance, incident, "retried", now=now, actor_id=actor_id)
+    else:
+        # Its element was run, and with that its scope or case ended, which has counted it already.
+        incident.resolution, incident.resolved_by_id = "retried", actor_id
 
 
 def not_even_tried(session: Session, incident_id: int, cause: str, *, now: datetime) -> None:
@@ -113,7 +120,8 @@ def set_variable(
 ) -> None:  # fmt: skip
     """Give a process variable another value, or a first one; `value` is plain JSON. Old and new are history.
 
-    Raises InvalidInput for a name that expressions could not read, and for a fact: dates are moved with `set_facts`.
+    Timers and due dates that hang on it follow. Raises InvalidInput for a name that expressions could not read, for a
+    value that no date can be derived from, and for a fact: dates are moved with `set_facts`.
     """
     process_instances.require_active(instance)
     _require_reason(reason, "the variable is changed")
@@ -124,9 +132,13 @@ def set_variable(
     old = variables(session, instance, call_path, now=now).get(name)
     history.record(session, instance, "variable-set", now=now, actor_id=actor_id, note=reason, name=name,
         call_path=call_path, old=old, new=value)  # fmt: skip
-    process_instances.run(
-        session, instance, now=now, act=lambda execution: execution.set_variable(call_path, name, value)
-    )
+    rederive = process_instances.rederiving(session, instance)
+
+    def act(execution: Execution) -> None:
+        execution.set_variable(call_path, name, value)
+        rederive(execution)
+
+    process_instances.run(session, instance, now=now, act=process_instances.refusing(act))
 
 
 def variables(session: Session, instance: ProcessInstance, call_path: str, *, now: datetime) -> dict[str, Any]:

@@ -383,7 +383,7 @@ class Job(Base):
     unique_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     instance_id: Mapped[int | None] = mapped_column(ForeignKey("process_instance.id"), index=True)
-    #: queued, leased, done or failed.
+    #: queued, leased, done, failed or dropped (thrown away by a person).
     state: Mapped[str] = mapped_column(String(8), default="queued")
     run_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -519,6 +519,22 @@ class Document(Base):
     content: Mapped[bytes]
     uploaded_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     uploaded_at: Mapped[datetime]
+
+
+class WorkerHeartbeat(Base):
+    """A process in which the clock turns, and when it last did. Retention: a day after it was last seen."""
+
+    __tablename__ = "worker_heartbeat"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    #: Machine, process number and a random end: a name that no other process ever has.
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    #: The command that runs it: demo, serve or worker.
+    kind: Mapped[str] = mapped_column(String(10))
+    #: The program's version.
+    version: Mapped[str] = mapped_column(String(40))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
 
 
 class ClockOffset(Base):

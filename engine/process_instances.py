@@ -195,13 +195,16 @@ def set_facts(
     actor_id: int | None,
     reason: str | None = None,
 ) -> None:
-    """Move dates: everything that is derived from them follows in this transaction; what is set by hand stays."""
+    """Move dates: everything that is derived from them follows in this transaction; what is set by hand stays.
+
+    Raises InvalidInput where a date or timer can't be derived from them.
+    """
     require_active(instance)
     before = {name: instance.facts.get(name) for name in facts}
     instance.facts = {**instance.facts, **{name: day.isoformat() for name, day in facts.items()}}
     new = {name: instance.facts[name] for name in facts}
     history.record(session, instance, "facts-set", now=now, actor_id=actor_id, note=reason, old=before, new=new)
-    run(session, instance, now=now, act=rederiving(session, instance))
+    run(session, instance, now=now, act=refusing(rederiving(session, instance)))
 
 
 def answer_facts(
@@ -220,7 +223,7 @@ def answer_facts(
     new = {name: day.isoformat() for name, day in named.items()}
     instance.facts = {**instance.facts, **new}
     history.record(session, instance, "facts-set", now=now, actor_id=actor_id, old=old, new=new)
-    run(session, instance, now=now, act=rederiving(session, instance))
+    run(session, instance, now=now, act=refusing(rederiving(session, instance)))
 
 
 def names_read(session: Session, instance: ProcessInstance) -> frozenset[str]:
@@ -231,6 +234,18 @@ def names_read(session: Session, instance: ProcessInstance) -> frozenset[str]:
 def rederiving(session: Session, instance: ProcessInstance) -> Act:
     """Lets every timer and due date that hangs on facts follow them; what is set by hand stays."""
     return lambda execution: _rederive(session, instance, execution)
+
+
+def refusing(act: Act) -> Act:
+    """Refuses what `act` can't do: an incident would take open tasks away from people over a value just given."""
+
+    def guarded(execution: Execution) -> None:
+        try:
+            act(execution)
+        except ElementFailed as failure:
+            raise InvalidInput(failure.cause, element=failure.element_id) from failure
+
+    return guarded
 
 
 def _rederive(session: Session, instance: ProcessInstance, execution: Execution) -> None:
@@ -257,6 +272,15 @@ def move_due_date(task: UserTask, day: date | None) -> None:
 def latest_due(session: Session, step: Step) -> date | None:
     """The latest due date among the step's open tasks."""
     return max((t.due_date for t in steps.open_tasks(session, step) if t.due_date), default=None)
+
+
+def follow_rows(session: Session, instance: ProcessInstance, step: Step, latest: date | None, *, now: datetime) -> None:
+    """A row of the step was answered, or opened again; `latest` is when the open ones are due, and so the step."""
+    if latest == step.due_date:
+        touch(session, instance, now=now)
+        return
+    step.due_date = latest
+    run(session, instance, now=now, act=None)
 
 
 def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_id: int | None, reason: str) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from engine import incidents, jobs, mending, messages, process_instances, starts
 from engine.clock import Clock
 from engine.database import Database
+from engine.model import Incident, ProcessInstance
 
 POLL = timedelta(seconds=2)
 #: Items done before others get a turn.
@@ -58,7 +60,7 @@ def _wake(database: Database, instance_id: int, now: datetime) -> bool:
     except (OperationalError, InterfaceError):
         raise  # the database is away, not the case broken: everything stays due
     except Exception as error:  # one broken case never stops the others: it stands, and its owner sees why
-        log.exception("wake failed", extra={"instance": instance_id})
+        log.exception("wake failed", extra={"case": _public_id(database, ProcessInstance, instance_id)})
         with database.transaction() as session:
             process_instances.stand_still(session, instance_id, f"{type(error).__name__}: {error}"[:2000], now=now)
         return False
@@ -82,10 +84,15 @@ def _retry(database: Database, incident_id: int, now: datetime) -> bool:
     except (OperationalError, InterfaceError):
         raise  # the database is away: it stays due
     except Exception as error:  # as in _wake: what can't even be tried waits for its next pause, or for a person
-        log.exception("retry failed", extra={"incident": incident_id})
+        log.exception("retry failed", extra={"incident": _public_id(database, Incident, incident_id)})
         with database.transaction() as session:
             mending.not_even_tried(session, incident_id, f"{type(error).__name__}: {error}"[:2000], now=now)
         return False
+
+
+def _public_id(database: Database, table: type[ProcessInstance] | type[Incident], row_id: int) -> str | None:
+    with database.reading() as session:
+        return session.scalar(select(table.public_id).where(table.id == row_id))
 
 
 class EmbeddedClock:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -143,8 +143,7 @@ def _prepare(
     element, asked = waiting.element, items if items is not None else [None]
     step = Step(
         instance_id=instance.id, call_path=waiting.call_path, element_id=element.id, name=_title(execution, waiting),
-        round=_round(instance, waiting), token=waiting.token, opened_at=now, total=len(asked), completed=0,
-        state="open", closes=element.closes,
+        token=waiting.token, opened_at=now, total=len(asked), completed=0, state="open", closes=element.closes,
     )  # fmt: skip
     texts = [_texts(execution, waiting, item) for item in asked]
     people.look_up(texts)
@@ -161,7 +160,9 @@ def _prepare(
 
 
 def _open(session: Session, instance: ProcessInstance, step: Step, tasks: list[UserTask], now: datetime) -> None:
-    instance.rounds = {**instance.rounds, _place(step.call_path, step.element_id): step.round}
+    place = f"{step.call_path}/{step.element_id}"
+    step.round = int(instance.rounds.get(place, 0)) + 1  # counted here: several may open at one place at once
+    instance.rounds = {**instance.rounds, place: step.round}
     session.add_all([step, *tasks])
     history.record(
         session, instance, "step-opened", now=now, element=step.element_id, round=step.round, total=step.total,
@@ -203,14 +204,6 @@ def _items(execution: Execution, waiting: Waiting) -> list[Any] | None:
 
 def _failure(waiting: Waiting, cause: str) -> ElementFailed:
     return ElementFailed(call_path=waiting.call_path, element_id=waiting.element.id, cause=cause)
-
-
-def _round(instance: ProcessInstance, waiting: Waiting) -> int:
-    return int(instance.rounds.get(_place(waiting.call_path, waiting.element.id), 0)) + 1
-
-
-def _place(call_path: str, element_id: str) -> str:
-    return f"{call_path}/{element_id}"
 
 
 def _title(execution: Execution, waiting: Waiting) -> str:
@@ -377,8 +370,8 @@ def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: U
     """Have enough answered, with `last`? The completion condition sees BPMN's counters."""
     if step.completed >= step.total:
         return True
-    # Only a row that got more time can be left alone by rows that closed.
-    if step.closes and last.due_by_hand and not open_tasks(session, step):
+    # Rows that close at their own dates may have left this one alone.
+    if step.closes and not _others_wait(session, last):
         return True
     marker = element.multi_instance
     if marker is None or marker.completion_condition is None:
@@ -389,6 +382,20 @@ def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: U
         "nrOfCompletedInstances": step.completed,
     }
     return bool(evaluate(parse(marker.completion_condition), counters, Calendar()))
+
+
+def _others(task: UserTask) -> ColumnElement[bool]:
+    return (UserTask.step_id == task.step_id) & (UserTask.id != task.id) & UserTask.state.in_(OPEN_TASK)
+
+
+def _others_wait(session: Session, task: UserTask) -> bool:
+    """Does anybody else still have to answer in the step? One look, however many were asked."""
+    return session.scalar(select(UserTask.id).where(_others(task)).limit(1)) is not None
+
+
+def latest_beside(session: Session, task: UserTask) -> date | None:
+    """The latest due date among the step's other open tasks."""
+    return session.scalar(select(func.max(UserTask.due_date)).where(_others(task)))
 
 
 def add_row(

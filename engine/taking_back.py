@@ -72,7 +72,8 @@ def take_back(session: Session, task_id: int, *, actor: Person, now: datetime, r
         _undo(session, held, now)
     else:
         _back_in_turn(session, held)
-        process_instances.touch(session, held.instance, now=now)
+        latest = process_instances.latest_due(session, held.step)
+        process_instances.follow_rows(session, held.instance, held.step, latest, now=now)
     return held.task
 
 

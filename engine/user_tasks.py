@@ -336,7 +336,7 @@ def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object
     if not steps.is_fulfilled(session, step, element, task):
         if element.multi_instance is not None and element.multi_instance.sequential:
             steps.open_next(session, step)
-        process_instances.touch(session, instance, now=now)
+        process_instances.follow_rows(session, instance, step, steps.latest_beside(session, task), now=now)
         return
     went_out = fulfil(session, held, now, _variables(session, held, task))
     undo.keep(instance, was, step, task, went_out=went_out)
@@ -374,3 +374,4 @@ def _set_facts(session: Session, held: Held, form: Form, inputs: Mapping[str, ob
         process_instances.answer_facts(
             session, held.instance, held.step, facts, now=now, actor_id=held.task.completed_by_id
         )
+        session.flush()  # the dates that moved are read below

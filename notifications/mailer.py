@@ -69,6 +69,16 @@ class SmtpMailer:
                 server.quit()
             server.close()
 
+    def probe(self) -> None:
+        """Connect, encrypt, sign in and leave, as before a message. Raises TransientFailure."""
+        try:
+            server = self._connected()
+        except (OSError, smtplib.SMTPException) as error:
+            raise TransientFailure(f"No connection to {self.host}:{self.port}: {error}") from error
+        with suppress(OSError, smtplib.SMTPException):
+            server.quit()
+        server.close()
+
     def _connected(self) -> smtplib.SMTP:
         server = smtplib.SMTP(self.host, self.port, timeout=self.timeout_seconds)
         try:

@@ -29,6 +29,8 @@ class Delivery(Base):
         Index("ix_delivery_due", "state", "next_attempt_at", postgresql_where=_WAITING, sqlite_where=_WAITING),
         Index("ix_delivery_instance", "instance_id", "state", "planned_at"),
         Index("ix_delivery_task", "task_id", "recipient_id"),
+        # How many are in each state, and which failed, without reading what they say.
+        Index("ix_delivery_state", "state", "id"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -12,10 +12,12 @@ from apiflask import APIFlask
 from flask import Response, g, request, session
 from flask_babel import Babel
 from flask_babel import gettext as _
+from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from engine import history
-from web import api, auth, errors, formatting
+from engine.heartbeats import Pulse
+from web import api, auth, errors, formatting, health, logs, metrics
 from web.context import calendar, close_session, community, today
 from web.context import services as current_services
 from web.pages import (
@@ -28,6 +30,7 @@ from web.pages import (
     migration,
     model_trial,
     models,
+    operations,
     starting,
     tasks,
 )
@@ -43,8 +46,8 @@ csrf = CSRFProtect()
 log = logging.getLogger(__name__)
 
 
-def create_app(services: Services) -> APIFlask:
-    """The web application. Starts no clock and opens no connection."""
+def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
+    """The web application. Starts no clock and opens no connection; `pulse` is of the clock that turns beside it."""
     settings = services.settings
     app = APIFlask(
         "web",
@@ -69,6 +72,7 @@ def create_app(services: Services) -> APIFlask:
         BABEL_TRANSLATION_DIRECTORIES=str(Path(__file__).parent / "translations"),
     )
     app.extensions["avtaleflyt"] = services
+    metrics.register(app, services, pulse)
     csrf.init_app(app)
     auth.login_manager.init_app(app)
     auth.login_manager.login_view = "auth.login"
@@ -86,6 +90,8 @@ def create_app(services: Services) -> APIFlask:
         migration,
         about,
         demo,
+        operations,
+        health,
     ):
         module.pages.enable_openapi = False
         app.register_blueprint(module.pages)
@@ -94,6 +100,7 @@ def create_app(services: Services) -> APIFlask:
     errors.register(app)
     app.before_request(_begin)
     app.after_request(_headers)
+    logs.register(app)
     app.teardown_request(close_session)
     app.jinja_env.filters.update(formatting.jinja_filters(_formatter))
     app.jinja_env.globals["asset"] = asset
@@ -152,4 +159,5 @@ def _page_context() -> dict[str, Any]:
 
 def _user_links() -> list[tuple[str, str]]:
     demo_mails = [("/demo/e-post", _("E-poster i demoen"))] if current_services().settings.demo else []
-    return [("/modeller", _("Modeller")), *demo_mails]
+    operations = [("/drift", _("Drift"))] if current_user.is_authenticated and current_user.is_admin else []
+    return [("/modeller", _("Modeller")), *operations, *demo_mails]

@@ -34,6 +34,7 @@ class SignedIn:
     session_version: int
     name: str
     key: str
+    is_admin: bool = False
     is_authenticated: bool = True
     is_active: bool = True
     is_anonymous: bool = False
@@ -44,7 +45,8 @@ class SignedIn:
 
 
 def _signed_in(user: User) -> SignedIn:
-    return SignedIn(user_id=user.id, session_version=user.session_version, name=user.name, key=user.key)
+    version = user.session_version
+    return SignedIn(user_id=user.id, session_version=version, name=user.name, key=user.key, is_admin=user.is_admin)
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]

@@ -4,8 +4,6 @@
 """
 
 import json
-import logging
-import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -17,18 +15,21 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from engine.errors import EngineError, InvalidInput, ModelRefused
 from engine.model import User
-from web import case_commands, commands, message_commands, migration_commands, model_commands, running
+from web import (
+    case_commands,
+    commands,
+    logs,
+    message_commands,
+    migration_commands,
+    model_commands,
+    operator_commands,
+    running,
+    upkeep_commands,
+)
 from web.cli_parts import community_of, json_option, services, show
 from web.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def configure_logging(level: str) -> None:
-    """Lines on stderr; stdout is for answers."""
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
-    for chatty in ("apscheduler", "alembic", "spiff", "mail.log"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class Refusing(click.Group):
@@ -63,7 +64,7 @@ def main(ctx: click.Context) -> None:
         problems = "; ".join(f"AVTALEFLYT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         click.echo(f"A setting is wrong: {problems}", err=True)
         ctx.exit(1)
-    configure_logging(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     ctx.obj = settings
 
 
@@ -133,6 +134,10 @@ def worker(ctx: click.Context) -> None:
 
 
 main.add_command(migration_commands.migrate)
+main.add_command(operator_commands.examine)
+main.add_command(upkeep_commands.check)
+main.add_command(upkeep_commands.backup)
+main.add_command(upkeep_commands.restore)
 
 
 # --- models -----------------------------------------------------------------------------------------------------------

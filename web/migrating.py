@@ -30,11 +30,21 @@ def migrate(database: Database) -> str:
 
     Any number of processes may do this at once: one migrates, the others wait and find nothing to do.
     """
-    config = _config()
-    with _alone(database) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    with alone(database) as connection:
+        upgrade(connection, "head")
     return newest()
+
+
+def upgrade(connection: Connection, version: str) -> None:
+    """Bring the schema to a version, in the transaction of a connection that `alone` gave."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, version)
+
+
+def knows(version: str) -> bool:
+    """Can this code bring a database from that version to the newest?"""
+    return any(script.revision == version for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def newest() -> str:
@@ -45,15 +55,16 @@ def newest() -> str:
 def present(database: Database) -> str | None:
     """The version the database has."""
     with database.engine.connect() as connection:
-        return _version(connection)
+        return version_of(connection)
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
+    """The version that a connection sees."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
+def alone(database: Database) -> Iterator[Connection]:
     """A connection in a transaction of its own, with every other migration kept out until it ends."""
     if not database.is_sqlite:
         with database.engine.begin() as connection:

@@ -1,5 +1,6 @@
 """Processes: the demo, one process for real use, or web and worker apart."""
 
+import atexit
 import logging
 import signal
 import socket
@@ -7,15 +8,17 @@ import threading
 from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import make_msgid
+from importlib.metadata import version
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from engine.errors import InvalidInput
+from engine.heartbeats import Pulse
 from engine.model import Community, User
 from engine.scheduling import EmbeddedClock
 from notifications.local_server import KeepingReceiver, LocalServer, free_port
-from web import app, auth, demo_data, migrating
+from web import app, auth, demo_data, logs, migrating
 from web.services import Services, build
 from web.settings import Settings
 
@@ -43,6 +46,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             "graceful_timeout": 20,
             "control_socket_disable": True,
+            "logger_class": logs.ServerLines,
         }
         for key, value in options.items():
             if key in self.cfg.settings:
@@ -72,8 +76,20 @@ def _begin_demo(settings: Settings) -> Any:
     settings = settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_starttls": False})
     services = build(settings)
     LocalServer(KeepingReceiver(services.database, services.clock), port=port).start()
-    EmbeddedClock(services.drain, services.clock).start()
-    return app.create_app(services)
+    return _app_with_clock(services, "demo")
+
+
+def _app_with_clock(services: Services, kind: str) -> Any:
+    """Pages, and the clock beside them in the same process."""
+    clock, pulse = _clock(services, kind)
+    clock.start()
+    atexit.register(pulse.stop)
+    return app.create_app(services, pulse)
+
+
+def _clock(services: Services, kind: str) -> tuple[EmbeddedClock, Pulse]:
+    pulse = Pulse(services.database, kind=kind, version=version("avtaleflyt"))
+    return EmbeddedClock(pulse.beating(services.drain), services.clock), pulse
 
 
 def serve(settings: Settings) -> None:
@@ -84,9 +100,7 @@ def serve(settings: Settings) -> None:
 
 
 def _begin_all(settings: Settings) -> Any:
-    services = build(settings)
-    EmbeddedClock(services.drain, services.clock).start()
-    return app.create_app(services)
+    return _app_with_clock(build(settings), "serve")
 
 
 def web(settings: Settings) -> None:
@@ -99,7 +113,7 @@ def worker(settings: Settings) -> None:
     """The clock only, until the process is told to stop."""
     _require_real(settings)
     services = build(settings)
-    clock = EmbeddedClock(services.drain, services.clock)
+    clock, pulse = _clock(services, "worker")
     stopped = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stopped.set())
@@ -107,6 +121,7 @@ def worker(settings: Settings) -> None:
     log.info("the worker runs")
     stopped.wait()
     clock.stop()
+    pulse.stop()
 
 
 def migrate(services: Services) -> str:

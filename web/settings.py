@@ -2,6 +2,7 @@
 
 import secrets
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +33,10 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(20, description="Largest file, in MB")
     community: str = Field("vestfold", description="Key of the community this installation serves")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Literal["text", "json"] = Field("text", description="How log lines look: text for people, or json")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Whoever has it may read /metrics from elsewhere; empty: only this machine"
+    )
 
     @property
     def address(self) -> str:

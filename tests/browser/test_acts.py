@@ -97,7 +97,7 @@ def test_one_more_and_one_fewer_are_asked_and_the_case_is_moved(
     page.locator("main").get_by_role("link", name="Horten kommune").first.click()
     look(page)
     why(page, "Ikke part", "Ta ut")
-    choose(page, "Flytt saken")
+    choose(page, "Flytt saken til et annet steg")
     page.locator("main").get_by_role("link", name="Svar på undersøkelsen").first.click()
     expect(page.get_by_role("heading", name="Dette trekkes tilbake")).to_be_visible()
     look(page)
@@ -113,9 +113,9 @@ def test_an_answer_is_taken_back(site: Site, survey: ProcessInstance, size: dict
     assert asked.approver is not None
     page = site.visit(asked.approver.key, size=size)
     page.goto(f"/oppgaver/{asked.public_id}")
-    page.get_by_role("link", name="Trekk svaret").click()
+    page.get_by_role("link", name="Trekk godkjenningen").click()
     look(page)
-    page.get_by_role("button", name="Trekk svaret").click()
+    page.get_by_role("button", name="Trekk godkjenningen").click()
     expect(page.get_by_text("Godkjenningen er trukket.")).to_be_visible()
 
 

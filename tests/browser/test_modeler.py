@@ -83,7 +83,7 @@ def test_a_step_is_added_to_a_copy_of_a_model_and_a_case_runs_through_it(site: S
     page.get_by_role("link", name="Tilbake til tegningen").click()
     _ready(page)
     page.get_by_role("link", name="Ta i bruk").click()
-    page.get_by_label("Hvorfor endres modellen?").fill("Noen må rydde.")
+    page.get_by_label("Hvorfor lages prosessen?").fill("Noen må rydde.")
     page.get_by_role("button", name="Ta i bruk").click()
     expect(page.locator("main")).to_contain_text("Versjon 1 er tatt i bruk.")
 

@@ -20,6 +20,7 @@ OPEN = "('open', 'submitted', 'pending')"
 #: What may make a case stand in these models; everything else is a fault of the engine.
 CAUSES = (
     "divided by zero", "The register is away", "Nothing catches the error tom", "There is no user", "needs a number",
+    "is no date",
 )  # fmt: skip
 #: History's kind -> the state of the case that it leads to.
 LEADS_TO = {

@@ -1,5 +1,6 @@
 """What a person does with a case that stands, or stands wrong: change a variable, skip an element, move a token."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from engine import incidents, mending, process_instances
 from engine.errors import InvalidInput, NotFound, NotOpen
 from engine.model import Incident
-from tests.engine.drawing import call, gateway, model, several, sub_process, task
+from tests.engine.drawing import call, closes, gateway, model, scope, several, sub_process, task
 from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, at_once, events, kinds
+from tests.fakes import oslo
 
 DIVIDES = model(
     "start>ask ask>which which>a which>b a>end b>end",
@@ -103,6 +105,42 @@ def test_a_variable_that_can_not_be_set_is_refused(lab: Lab, name: str, reason: 
     case = lab.begin(facts={"meeting": lab.clock.today})
     with pytest.raises(InvalidInput, match=says):
         act(lab, case, mending.set_variable, name, 1, reason=reason)
+
+
+def test_a_retry_that_ends_the_case_or_its_scope_resolves_the_incident_once(lab: Lab) -> None:
+    divides = '<bpmn:scriptTask id="del"><bpmn:script>kvote = 10 / tall</bpmn:script></bpmn:scriptTask>'
+    inner = scope("in>del del>out", '<bpmn:startEvent id="in"/>', divides, '<bpmn:endEvent id="out"/>')
+    lab.deploy(
+        model("start>fork fork>it fork>gjor it>end gjor>end", gateway("fork", kind="parallel"), inner,
+              divides.replace('"del"', '"gjor"'))
+    )  # fmt: skip
+    case = lab.begin(data={"tall": 0})
+    act(lab, case, mending.set_variable, "tall", 2)
+    for left in (1, 0):
+        incident = min(lab.incidents(case), key=lambda found: found.element_id)
+        with lab.database.transaction() as session:
+            held = process_instances.locked(session, case)
+            stands = incidents.find(session, held, incident.public_id)
+            assert mending.retry(session, held, stands, now=lab.clock(), actor_id=None)
+        assert (lab.instance(case).open_incidents, len(lab.incidents(case))) == (left, left)
+        assert incident_of(lab, incident.id).resolution == "retried"
+    assert lab.instance(case).state == "completed"
+
+
+def test_due_dates_and_timers_that_hang_on_a_variable_follow_it(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>ask ask>end late>end", task("ask", 'camunda:dueDate="${frist}"'),
+            closes("late", "ask", "${days_after(frist, 2)}"),
+        )
+    )  # fmt: skip
+    case = lab.begin(data={"frist": "2026-06-01"})
+    act(lab, case, mending.set_variable, "frist", "2026-06-08")
+    assert lab.task(case, "ask").due_date == date(2026, 6, 8)
+    assert lab.instance(case).wake_at == oslo(date(2026, 6, 10), 0)
+    with pytest.raises(InvalidInput, match="date"):
+        act(lab, case, mending.set_variable, "frist", 7)
+    assert lab.waiting(case) == ["ask"]
 
 
 def test_a_called_process_has_variables_of_its_own(lab: Lab) -> None:

@@ -100,6 +100,15 @@ def test_a_moved_meeting_moves_every_date_that_hangs_on_it(lab: Lab) -> None:
     assert kinds(lab, case) == ["started", "step-opened", "facts-set"]
 
 
+def test_a_date_that_nothing_can_be_derived_from_is_refused_and_takes_no_task_from_anybody(lab: Lab) -> None:
+    lab.deploy(ASK)
+    case = lab.begin(facts={"meeting": MEETING})
+    with pytest.raises(InvalidInput, match="due date"):
+        lab.set_facts(case, meeting=date(9000, 1, 1))
+    (ask,) = lab.tasks(case)
+    assert (ask.state, ask.due_date, lab.incidents(case)) == ("open", date(2026, 6, 3), [])
+
+
 def test_a_fact_set_to_the_same_date_is_no_new_generation(lab: Lab) -> None:
     lab.deploy(ASK)
     case = lab.begin(facts={"meeting": MEETING})
@@ -227,6 +236,16 @@ def test_each_visit_of_a_loop_is_a_round_of_its_own(lab: Lab) -> None:
     assert [(s.element_id, s.round, s.state) for s in lab.steps(case)] == [("ask", n, "completed") for n in (1, 2, 3)]
     assert lab.instance(case).state == "completed"
     assert_chain_whole(lab, case)
+
+
+def test_two_that_come_to_one_task_at_once_are_two_rounds_of_it(lab: Lab) -> None:
+    nodes = (gateway("fork", kind="parallel"), gateway("a"), gateway("b"), task("ask"))
+    lab.deploy(model("start>fork fork>a fork>b a>ask b>ask ask>end", *nodes))
+    case = lab.begin()
+    assert [(s.element_id, s.round) for s in lab.steps(case, state="open")] == [("ask", 1), ("ask", 2)]
+    for asked in lab.tasks(case):
+        lab.send(asked.id, "person1")
+    assert lab.instance(case).state == "completed"
 
 
 def test_a_condition_on_something_nobody_has_answered_takes_the_default_flow(lab: Lab) -> None:

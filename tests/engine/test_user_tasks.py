@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine import steering, user_tasks
+from engine import steering, taking_back, user_tasks
 from engine.errors import InvalidAnswers, InvalidInput, NotAllowed, NotOpen, Stale
 from engine.identity import Person
 from engine.model import UserTask
@@ -269,6 +269,37 @@ def test_a_date_set_by_hand_stays_when_the_meeting_moves(lab: Lab) -> None:
     lab.set_facts(case, meeting=date(2026, 6, 12))
     assert [t.due_date for t in lab.tasks(case)] == [later, date(2026, 6, 12)]
     assert lab.instance(case).wake_at == oslo(date(2026, 6, 13), 0)
+
+
+def give_until(lab: Lab, asked: UserTask, day: date) -> None:
+    """The owner gives another due date."""
+    act(lab, "person0", lambda s, p: steering.extend(s, asked.id, due_date=day, actor=p, now=lab.clock(), reason=""))
+
+
+def test_a_step_ends_with_its_last_answer_also_when_another_had_less_time(lab: Lab) -> None:
+    lab.deploy(SURVEY)
+    case = lab.begin(data=TWO, facts={"meeting": MEETING})
+    first, second = lab.tasks(case)
+    give_until(lab, second, date(2026, 6, 5))
+    lab.clock.to(date(2026, 6, 6), 0)
+    assert lab.wake(case)
+    lab.send(first.id, "person1", utfall="ja")
+    assert [(s.element_id, s.state) for s in lab.steps(case)] == [("ask", "completed"), ("then", "open")]
+
+
+def test_a_step_is_due_with_the_latest_of_those_who_have_not_answered(lab: Lab) -> None:
+    lab.deploy(SURVEY)
+    case = lab.begin(data=TWO, facts={"meeting": MEETING})
+    first = lab.tasks(case)[0]
+    later = date(2026, 6, 17)
+    give_until(lab, first, later)
+    lab.send(first.id, "person1", utfall="ja")
+    assert (lab.steps(case)[0].due_date, lab.instance(case).wake_at) == (MEETING, oslo(date(2026, 6, 11), 0))
+    act(lab, "person1", lambda s, p: taking_back.take_back(s, first.id, actor=p, now=lab.clock()))
+    assert lab.steps(case)[0].due_date == later
+    lab.clock.to(date(2026, 6, 11), 0)
+    lab.wake(case)
+    assert [t.id for t in lab.tasks(case, "ask")] == [first.id]
 
 
 def test_the_owner_passes_a_step_by_with_a_reason(lab: Lab) -> None:

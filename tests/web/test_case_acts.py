@@ -259,3 +259,52 @@ def test_when_it_is_too_late_the_page_says_why(world: World, survey: ProcessInst
     client = client_for(approver)
     assert "Steget er avsluttet" in _page(client, f"/oppgaver/{tasks[0].public_id}/angre")
     assert client.post(f"/oppgaver/{tasks[0].public_id}/angre").status_code == 409
+
+
+# --- where a standing case is seen ------------------------------------------------------------------------------------
+
+
+def test_the_list_has_what_stands_still_first(world: World, standing: ProcessInstance, client_for: Client) -> None:
+    world.start()
+    page = _page(client_for(OWNER), "/saker")
+    assert "To saker er i gang. Én av dem står stille." in page
+    assert page.index(standing.title) < page.index("Evaluering av delavtale om helhetlige pasientforløp")
+
+
+def test_the_owners_tasks_say_that_a_case_stands_still(standing: ProcessInstance, client_for: Client) -> None:
+    page = _page(client_for(OWNER), "/oppgaver")
+    assert "Én sak står stille" in page
+    assert f'href="/saker/{standing.public_id}">En sak som stopper</a> – systemet prøver igjen av seg selv' in page
+    assert "står stille" not in _page(client_for("radgiver.larvik"), "/oppgaver")
+
+
+def _give_up(world: World, services: Any, standing: ProcessInstance) -> None:
+    """The engine tries as often as it will."""
+    while (retry_at := incident_of(world, standing).retry_at) is not None:
+        world.clock.set(retry_at)
+        while services.drain(world.clock()):
+            continue
+
+
+def test_the_owner_is_mailed_when_the_engine_has_given_up(
+    world: World, services: Any, standing: ProcessInstance, client_for: Client
+) -> None:
+    _give_up(world, services, standing)
+    assert "venter på at feilen rettes" in _page(client_for(OWNER), "/oppgaver")
+    with world.database.reading() as session:
+        [mail] = session.scalars(select(Delivery).where(Delivery.instance_id == standing.id))
+    assert (mail.rule, mail.incident_id, mail.step_id) == ("incident", incident_of(world, standing).id, None)
+
+
+def test_a_mail_about_an_incident_is_listed_with_the_others(
+    world: World, services: Any, standing: ProcessInstance, client_for: Client
+) -> None:
+    _give_up(world, services, standing)
+    owner = client_for(OWNER)
+    listed = _page(owner, f"/saker/{standing.public_id}/e-post")
+    assert "Saken står stille" in listed
+    address = re.findall(r'href="(/e-post/\w+)"', listed)[0]
+    assert "Noe som skulle gått av seg selv, feilet." in _page(owner, f"{address}/innhold")
+    with world.database.transaction() as session:
+        session.query(Delivery).update({"state": "failed", "last_error": "Ukjent"})
+    assert "har ikke fått vite om feilen i saken" in _page(owner, f"/saker/{standing.public_id}")

@@ -412,3 +412,11 @@ class TestTheApi:
         assert post(case, {"reason": WHY}, "/revert", by="radgiver.larvik").status_code == 404
         assert post(case, {"reason": WHY}, by="administrator").status_code == 200
         assert version(world, case) == 2
+
+
+def test_the_case_leads_its_owner_to_the_newest_version(owner: Client, world: World, case: ProcessInstance) -> None:
+    assert f'href="{address(case)}"' in owner.get(f"/saker/{case.public_id}").text
+    assert move(owner, case).status_code == 303
+    moved = owner.get(f"/saker/{case.public_id}").text
+    assert f'href="{address(case)}"' not in moved
+    assert f'href="/modeller/{MEETING_CASE}/2"' in moved

@@ -82,7 +82,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other(bare: Database) -> N
 def test_the_first_migration_can_be_undone(bare: Database) -> None:
     migrating.migrate(bare)
     config = migrating._config()
-    with migrating._alone(bare) as connection:
+    with migrating.alone(bare) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert tables(bare) == {"alembic_version"}

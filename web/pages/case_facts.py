@@ -93,7 +93,8 @@ def facts(
     return CaseFacts(
         number=case.case_number if case else "", archive=case.archive_reference if case else "",
         commissioned_by=case.commissioned_by if case else "", agreement=agreement, process=definition.name,
-        key=definition.key, version=definition.version, newest=definition.newest, owner=owner_group or people.get(instance.owner_id or 0, ""),
+        key=definition.key, version=definition.version, newest=definition.newest,
+        owner=owner_group or people.get(instance.owner_id or 0, ""),
         started_by=people.get(instance.started_by_id or 0, ""), dates=tuple(dates),
         roles=tuple((lanes.get(role, role), _performer(whom, groups, people)) for role, whom in instance.roles.items()),
     )  # fmt: skip
@@ -104,8 +105,9 @@ def _definition(session: Session, instance: ProcessInstance) -> Row[str, str, in
     other = aliased(ProcessDefinition)
     same = (other.community_id == ProcessDefinition.community_id) & (other.key == ProcessDefinition.key)
     newest = select(func.max(other.version)).where(same).correlate(ProcessDefinition).scalar_subquery()
-    columns = select(ProcessDefinition.name, ProcessDefinition.key, ProcessDefinition.version, newest.label("newest"))
-    return session.execute(columns.where(ProcessDefinition.id == instance.definition_id)).one()
+    columns = (ProcessDefinition.name, ProcessDefinition.key, ProcessDefinition.version, newest.label("newest"))
+    query = select(*columns).where(ProcessDefinition.id == instance.definition_id)
+    return session.execute(query).one()
 
 
 def _people(session: Session, instance: ProcessInstance) -> dict[object, str]:

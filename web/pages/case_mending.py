@@ -122,10 +122,15 @@ def skip_element(id: str, incident_id: str) -> ResponseReturnValue:
     reason = act_forms.reason_given(problems, _("Skriv hvorfor du går videre. Begrunnelsen står i historikken."))
     if problems:
         return act_forms.page("skip_element.html", instance, problems, incident=shown, ways=ways)
-    with acting() as (session, actor):
-        held = act_forms.locked(session, actor, id)
-        again = incidents.find(session, held, incident_id)
-        mending.skip(session, held, again, flow=flow, now=now(), actor_id=actor.id, reason=reason)
+    try:
+        with acting() as (session, actor):
+            held = act_forms.locked(session, actor, id)
+            again = incidents.find(session, held, incident_id)
+            mending.skip(session, held, again, flow=flow, now=now(), actor_id=actor.id, reason=reason)
+    except InvalidInput:
+        text = _("Saken kan ikke gå videre herfra uten steget. Prøv igjen, eller flytt saken til et annet steg.")
+        problems.append(Problem(field="flow" if ways else "reason", message=text))
+        return act_forms.page("skip_element.html", instance, problems, incident=shown, ways=ways)
     return act_forms.done(id, _("Saken gikk videre uten «%(step)s».", step=shown.element))
 
 

@@ -110,8 +110,9 @@ def ask_more(id: str) -> ResponseReturnValue:
                 community = session.get_one(Community, held.community_id)
                 item = survey_items.item(session, community, step, candidate.key)
                 surveys.add(session, step_id, item, actor=actor, now=now(), reason=reason)
-        except InvalidInput as refused:
-            problems.append(Problem(field="whom", message=refused.message))
+        except InvalidInput:
+            text = _("%(whom)s kan ikke spørres, fordi ingen kan svare for dem.", whom=candidate.name)
+            problems.append(Problem(field="whom", message=text))
         else:
             return act_forms.done(id, _("%(whom)s er spurt og får e-post om det.", whom=candidate.name))
     return act_forms.page("ask_more.html", act_forms.own(db(), person(), id), problems, offered=offered)

@@ -214,6 +214,15 @@ def _resumed(event: Event, names: Names) -> str:
     return _("%(who)s lot saken fortsette.", who=_who(event, names))
 
 
+def _job_retried(event: Event, names: Names) -> str:
+    return _("%(who)s fikk noe som hadde feilet, prøvd på nytt.", who=_who(event, names))
+
+
+def _dropped(event: Event, names: Names) -> str:
+    name = event.data.get("name", "")
+    return _("%(who)s kastet beskjeden «%(name)s», som ingen tok imot.", who=_who(event, names), name=name)
+
+
 def _reopened(event: Event, names: Names) -> str:
     return _("%(who)s åpnet saken igjen.", who=_who(event, names))
 
@@ -439,6 +448,8 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "signal-received": _signalled,
     "suspended": _suspended,
     "resumed": _resumed,
+    "job-retried": _job_retried,
+    "message-dropped": _dropped,
     "reopened": _reopened,
     "incident-retried": _retried,
     "incident-again": _again,

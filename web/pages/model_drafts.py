@@ -175,7 +175,7 @@ def _refused(error: EngineError) -> ResponseReturnValue:
         404: _("Utkastet finnes ikke lenger. Noen har kastet det eller tatt det i bruk."),
         409: _("Noen andre har lagret utkastet. Det du har tegnet, er ikke borte: lagre det som et eget utkast."),
     }
-    return jsonify({"message": words.get(error.status, error.message)}), error.status
+    return jsonify({"message": words.get(error.status, model_words.refusal(error.message))}), error.status
 
 
 def _said(found: list[Finding]) -> list[dict[str, str]]:
@@ -227,7 +227,7 @@ def _save_form(draft: ModelDraft, key: str, *, is_new: bool) -> ResponseReturnVa
         message = _("Noen andre har lagret utkastet. Se over, og lagre igjen.")
         return _edit_form(drafts.find(db(), person(), draft.public_id), "" if is_new else key, text, message, 409)
     except InvalidInput as error:
-        return _edit_form(draft, "" if is_new else key, text, error.message)
+        return _edit_form(draft, "" if is_new else key, text, model_words.form_problem(error.message))
     flash(_("Skjemaet er fjernet.") if "fjern" in request.form else _("Skjemaet er lagret."), "success")
     return redirect(target, 303)
 
@@ -252,7 +252,10 @@ def deploy(id: str) -> ResponseReturnValue:
         return _ask_deploy(draft)
     note = request.form.get("merknad", "").strip()
     if not note:
-        return _ask_deploy(draft, _("Skriv hvorfor modellen endres."))
+        is_first = drafts.follows(db(), draft) is None
+        return _ask_deploy(
+            draft, _("Skriv hvorfor prosessen lages.") if is_first else _("Skriv hvorfor modellen endres.")
+        )
     if request.form.get("folger", "") != _following(drafts.follows(db(), draft)):
         return _ask_deploy(draft, _("En ny versjon er tatt i bruk mens du så på siden. Se over forskjellene på nytt."))
     if (changes := _changes(drafts.follows(db(), draft), draft)) is not None and changes.nothing:
@@ -268,7 +271,7 @@ def deploy(id: str) -> ResponseReturnValue:
         fresh = drafts.find(db(), person(), id)
         return _ask_deploy(fresh, _("Utkastet er lagret på nytt mens du så på siden. Se over det igjen."))
     except InvalidInput as error:
-        return _ask_deploy(drafts.find(db(), person(), id), error.message)
+        return _ask_deploy(drafts.find(db(), person(), id), model_words.refusal(error.message))
     except ModelRefused:
         return _ask_deploy(drafts.find(db(), person(), id), _("Modellen har feil som må rettes først."))
     flash(_("Versjon %(version)s er tatt i bruk. Nye saker starter på den.", version=version), "success")

@@ -1,4 +1,4 @@
-"""The import gate's rules in Bokmål: what is wrong, and what to do. The gate itself speaks English."""
+"""The import gate's rules in Bokmål, for what `model_sentences` has no sentence of its own for."""
 
 _WORDS = {
     "size": ("Filen er for stor.", "Del prosessen, og la den ene kalle den andre."),
@@ -42,21 +42,16 @@ _WORDS = {
     "function": ("Funksjonen finnes ikke.", "Velg en funksjon som finnes."),
     "decision": ("Beslutningen finnes ikke, eller er ikke oppgitt.", "Skriv id-en til en beslutning i modellen."),
     "call": ("Prosessen som kalles, er ikke tatt i bruk.", "Velg en som er i bruk, eller ta den i bruk først."),
-    "runs": ("Modellen kan ikke kjøres.", "Se hva som er sagt om elementet."),
+    "runs": ("Elementet kan ikke leses.", "Endre eller fjern det."),
     "diagram": ("Noe er ikke tegnet i diagrammet.", "Åpne modellen i modelleringsverktøyet og lagre den."),
 }
 
-#: Rules of one meaning: the gate's own sentence would say no more.
-_WHOLE = {
-    "size", "doctype", "bpmn", "encoding", "unreachable", "dead-end", "performer", "due", "many",
-}  # fmt: skip
+
+def words(rule: str) -> tuple[str, str]:
+    """What is wrong and what to do, for a sentence that `model_sentences` does not know."""
+    return _WORDS.get(rule, ("Noe i modellen kan ikke kjøres.", "Endre eller fjern elementet."))
 
 
-def words(rule: str) -> tuple[str, str] | None:
-    """What is wrong and what to do; None for a rule that has no words here."""
-    return _WORDS.get(rule)
-
-
-def leaves_out(rule: str) -> bool:
-    """Does the gate's own sentence say more than the words here?"""
-    return rule not in _WHOLE
+def knows(rule: str) -> bool:
+    """Has the rule words of its own?"""
+    return rule in _WORDS

@@ -13,12 +13,12 @@ from agreements.functions import FUNCTIONS
 from agreements.start_needs import Needs
 from agreements.starting import Prepared
 from engine import drafts
-from engine.errors import EngineError, ModelRefused
+from engine.errors import ElementFailed, EngineError, ModelRefused
 from engine.model import Community, ProcessDefinition
 from web import plans
 from web.context import calendar, community, db, now, person, today
 from web.model_trials import trial
-from web.pages import agreement_tree, model_words, start_plan, start_views
+from web.pages import agreement_tree, incident_words, model_words, start_plan, start_views
 from web.pages.model_drafts import pages
 from web.pages.start_state import StartState
 
@@ -59,8 +59,15 @@ def _rehearsed(session: Session, definition: ProcessDefinition) -> dict[str, obj
         prepared = starting.prepare(session, own, state.request(), now=now())
         planned = plans.plan_for(session, own, prepared, now=now())
     except EngineError as error:
-        return view | {"error": error.message}
+        return view | {"error": _why(error)}
     return view | _planned(planned, prepared)
+
+
+def _why(error: EngineError) -> str:
+    """What stopped the rehearsal, for someone who draws."""
+    if isinstance(error, ElementFailed):
+        return incident_words.cause(error.cause)
+    return model_words.refusal(error.message)
 
 
 def _planned(planned: plans.CasePlan, prepared: Prepared) -> dict[str, object]:

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from engine.bpmn.differences import Difference
 from engine.errors import Finding
-from web.pages import model_finding_words
+from web.pages import model_finding_words, model_sentences
 
 #: Old and new values longer than this are shown in a disclosure.
 LONG = 120
@@ -169,23 +169,37 @@ def property_name(what: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FindingWords:
-    """A finding for the reader: `detail` is what the gate itself said, in English, where the sentence says less."""
+    """A finding for the reader."""
 
     severity: str
     element: str
     name: str
     text: str
     remedy: str
-    detail: str
     rule: str
 
 
 def finding(found: Finding) -> FindingWords:
     """The finding in the reader's language."""
-    own = model_finding_words.words(found.rule) if str(get_locale() or "nb") == "nb" else None
-    text, remedy = own if own is not None else (found.message, found.remedy)
-    more = own is not None and model_finding_words.leaves_out(found.rule)
+    text, remedy = found.message, found.remedy
+    if _in_bokmal():
+        text, remedy = model_sentences.sentence(found.message) or model_finding_words.words(found.rule)
     return FindingWords(
         severity=found.severity, element=found.element or "", name=found.name or found.element or "", text=text,
-        remedy=remedy, detail=found.message if more else "", rule=found.rule,
+        remedy=remedy, rule=found.rule,
     )  # fmt: skip
+
+
+def form_problem(message: str) -> str:
+    """What is wrong with a form, in the reader's language."""
+    return model_sentences.of_form(message) if _in_bokmal() else message
+
+
+def refusal(message: str) -> str:
+    """Why a model was refused, in the reader's language; what a page itself said stays as it is."""
+    known = model_sentences.sentence(message) if _in_bokmal() else None
+    return message if known is None else " ".join(known)
+
+
+def _in_bokmal() -> bool:
+    return str(get_locale() or "nb") == "nb"

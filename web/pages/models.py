@@ -141,8 +141,15 @@ def _elements(definition: ProcessDefinition) -> list[ElementRow]:
         )
         for task in model.user_tasks.values()
     ]  # fmt: skip
+    names = {d.key: d.name for d in deployments.latest_definitions(db(), definition.community_id)}
     called = [
-        ElementRow(name=call.called, type=model_words.type_name("callActivity"), role="", due="", form="")
+        ElementRow(
+            name=names.get(call.called, call.called),
+            type=model_words.type_name("callActivity"),
+            role="",
+            due="",
+            form="",
+        )
         for call in model.calls.values()
     ]
     return steps + called

@@ -174,8 +174,9 @@ def ingress(overdue: int, this_week: int, later: int, free: int) -> str:
         parts.append(
             ngettext(
                 "Ingenting venter på deg, men én oppgave er ledig i gruppene dine.",
-                "Ingenting venter på deg, men %(num)s oppgaver er ledige i gruppene dine.",
+                "Ingenting venter på deg, men %(count)s oppgaver er ledige i gruppene dine.",
                 free,
+                count=tallord(free),
             )
         )
     return " ".join(parts)

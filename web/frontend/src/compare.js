@@ -1,5 +1,5 @@
 // Two versions of a model side by side: what was added, removed and changed is marked by outline, sign and colour.
-import { draw } from "./diagram.js";
+import { draw, show } from "./diagram.js";
 
 const SIGNS = { added: "+", removed: "−", changed: "~" };
 
@@ -11,6 +11,7 @@ async function open(holder) {
   try {
     const viewers = await Promise.all(sides.map((side) => draw(side)));
     for (const viewer of viewers) mark(viewer, holder.dataset);
+    begin(viewers, holder.dataset);
     connectList(viewers);
   } catch (error) {
     holder.querySelector("[role=status]").textContent = holder.dataset.failed;
@@ -26,6 +27,18 @@ function mark(viewer, given) {
       if (!elements.get(id).waypoints) overlays.add(id, { position: { top: -12, left: -12 }, html: badge(kind, sign) });
     }
   }
+}
+
+/** Both at the first difference, where the whole model would be too small to read. */
+function begin(viewers, given) {
+  const ids = Object.keys(SIGNS).flatMap((kind) => (given[kind] || "").split(","));
+  const found = ids.flatMap((id) => viewers.map((viewer) => viewer.get("elementRegistry").get(id))).find(isStep);
+  for (const viewer of viewers) show(viewer.get("canvas"), viewer.get("elementRegistry").get(found?.id) || found);
+}
+
+/** Is it drawn in one place, rather than a flow or a pool around everything? */
+function isStep(element) {
+  return element?.parent && !element.waypoints && !["bpmn:Participant", "bpmn:Lane"].includes(element.type);
 }
 
 function badge(kind, sign) {

@@ -24,16 +24,16 @@ export async function draw(holder) {
   return viewer;
 }
 
-/** The whole model where its words can then be read, else the part where something happens now. */
-function show(canvas, active) {
+/** The whole model where its words can then be read, else the part around `place`, such as where something happens. */
+export function show(canvas, place) {
   fit(canvas);
-  if (!active || canvas.zoom() >= READABLE) return;
+  if (!place || canvas.zoom() >= READABLE) return;
   canvas.zoom(READABLE);
   const box = canvas.viewbox();
   canvas.viewbox({
     ...box,
-    x: active.x + active.width / 2 - box.width / 2,
-    y: active.y + active.height / 2 - box.height / 2,
+    x: place.x + place.width / 2 - box.width / 2,
+    y: place.y + place.height / 2 - box.height / 2,
   });
 }
 

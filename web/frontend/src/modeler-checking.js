@@ -47,13 +47,6 @@ export class Checking {
     kind.textContent = finding.severity === "error" ? this.words.errorMark : this.words.adviceMark;
     line.append(kind, ` ${finding.name ? `«${finding.name}»: ` : ""}${finding.text} ${finding.remedy}`);
     body.append(line);
-    if (finding.detail) {
-      const detail = document.createElement("p");
-      detail.className = "af-dempet";
-      detail.lang = "en";
-      detail.textContent = finding.detail;
-      body.append(detail);
-    }
     row.append(mark(finding.severity), body);
     return row;
   }

@@ -1,0 +1,313 @@
+"""Proof that nothing is lost or doubled: what must hold in every database, looked at by rows and live states.
+
+Reads only. Cases are gone through a few at a time, each few as they were at one moment, so the check may run beside
+working processes and on any number of cases.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, case, exists, func, select
+from sqlalchemy.orm import Session
+
+from engine import history, incidents, process_instances
+from engine.bpmn.execution import Execution
+from engine.database import Database
+from engine.jobs import LEASE
+from engine.model import (
+    EventSubscription,
+    HistoryEvent,
+    Incident,
+    Job,
+    ProcessInstance,
+    Step,
+    UserTask,
+    WorkerHeartbeat,
+)
+from engine.steps import OPEN_TASK
+
+#: Cases looked at in one moment.
+CASES_AT_ONCE = 100
+#: Events of a history read at a time.
+EVENTS_AT_ONCE = 500
+#: A worker that is alive does what is due within a turn of the clock; this leaves room for many turns.
+PATIENCE = timedelta(minutes=5)
+#: A lease that ran out so long ago was never taken over.
+FORGOTTEN = timedelta(hours=1)
+RUNNING = ("active", "suspended")
+_ENDED = ("completed", "cancelled")
+
+_RESUME = "`avtaleflyt case suspend {case}` and `avtaleflyt case resume {case}` make its rows agree with its state."
+_COMPARE = "Somebody has changed rows by hand, or it is a fault of ours: compare with the latest back-up."
+_WORKER = "See the worker's log. While a worker catches up after a standstill, check again later."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that must hold and does not."""
+
+    #: Names what was broken, for programs.
+    rule: str
+    #: Public id of the case it is about.
+    case: str | None
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overdue:
+    """What waits for a worker now."""
+
+    timers: int
+    starts: int
+    jobs: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.timers + self.starts + self.jobs
+
+
+def faults(database: Database, *, now: datetime) -> Iterator[Fault]:
+    """Everything of the engine's that does not hold."""
+    with database.snapshot() as session:
+        yield from _counters(session)
+        yield from _open_work(session)
+        yield from _ended_cases(session)
+        yield from _undone(session, last_work(session))
+    last = 0
+    while True:
+        with database.snapshot() as session:
+            query = select(ProcessInstance).where(ProcessInstance.id > last).order_by(ProcessInstance.id)
+            cases = session.scalars(query.limit(CASES_AT_ONCE)).all()
+            for instance in cases:
+                yield from _case(session, instance, now)
+        if not cases:
+            return
+        last = cases[-1].id
+
+
+def last_work(session: Session) -> datetime | None:
+    """When a worker last took a job, or was seen after it had had time to catch up; None before the first."""
+    taken = session.scalar(select(func.max(Job.lease_until)))
+    beats = session.execute(select(WorkerHeartbeat.started_at, WorkerHeartbeat.seen_at))
+    moments = [seen for started, seen in beats if seen >= started + PATIENCE]
+    return max([*moments, *([taken - LEASE] if taken is not None else [])], default=None)
+
+
+def overdue(session: Session, *, now: datetime) -> Overdue:
+    """How much waits for a worker."""
+    return Overdue(
+        timers=_count(session, _due_timers(now)), starts=_count(session, _due_starts(now)),
+        jobs=_count(session, _due_jobs(now)),
+    )  # fmt: skip
+
+
+def _count(session: Session, query: Select[str | None] | Select[int]) -> int:
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+# --- rows among themselves --------------------------------------------------------------------------------------------
+
+
+def _counters(session: Session) -> Iterator[Fault]:
+    """Steps count their tasks, and cases their open incidents."""
+    # One who was taken out of a survey is not counted any more.
+    removed = exists().where(
+        HistoryEvent.instance_id == UserTask.instance_id, HistoryEvent.task_id == UserTask.id,
+        HistoryEvent.kind == "party-removed",
+    )  # fmt: skip
+    asked = func.sum(case(((UserTask.state == "withdrawn") & removed, 0), else_=1))
+    answered = func.sum(case((UserTask.state == "completed", 1), else_=0))
+    query = (
+        select(ProcessInstance.public_id, Step.element_id, Step.total, Step.completed, asked, answered)
+        .join(Step, Step.instance_id == ProcessInstance.id)
+        .join(UserTask, UserTask.step_id == Step.id)
+        .group_by(Step.id, ProcessInstance.public_id, Step.element_id, Step.total, Step.completed)
+        .having((asked != Step.total) | (answered != Step.completed))
+    )
+    for case_id, element, total, completed, is_asked, has_answered in session.execute(query):
+        what = f"{element} says {completed} of {total} have answered; its tasks say {has_answered} of {is_asked}"
+        yield Fault(rule="step-counters", case=case_id, what=what, remedy=_COMPARE)
+    yield from _incident_counters(session)
+
+
+def _incident_counters(session: Session) -> Iterator[Fault]:
+    unresolved = (
+        select(func.count())
+        .where(Incident.instance_id == ProcessInstance.id, Incident.resolved_at.is_(None))
+        .scalar_subquery()
+    )
+    query = select(ProcessInstance.public_id, ProcessInstance.open_incidents, unresolved)
+    for case_id, said, found in session.execute(query.where(ProcessInstance.open_incidents != unresolved)):
+        what = f"The case says that {said} incidents are open; there are {found}"
+        yield Fault(rule="incident-counter", case=case_id, what=what, remedy=_COMPARE)
+
+
+def _open_work(session: Session) -> Iterator[Fault]:
+    """Open tasks belong to open steps of running cases, and an open step has somebody to answer."""
+    is_open = UserTask.state.in_(OPEN_TASK)
+    stray = (
+        select(ProcessInstance.public_id, UserTask.public_id, UserTask.name)
+        .join(UserTask, UserTask.instance_id == ProcessInstance.id)
+        .join(Step, Step.id == UserTask.step_id)
+        .where(is_open, (Step.state != "open") | ProcessInstance.state.not_in(RUNNING))
+    )
+    for case_id, task, name in session.execute(stray):
+        what = f"The task {task} ({name}) is open, but its step or case has ended"
+        yield Fault(rule="stray-task", case=case_id, what=what, remedy=_COMPARE)
+    hollow = (
+        select(ProcessInstance.public_id, Step.element_id)
+        .join(Step, Step.instance_id == ProcessInstance.id)
+        .where(Step.state == "open", ~exists().where(UserTask.step_id == Step.id, is_open))
+    )
+    for case_id, element in session.execute(hollow):
+        what = f"{element} waits, but nobody has an open task in it"
+        yield Fault(rule="nobody-asked", case=case_id, what=what, remedy=_COMPARE)
+
+
+def _ended_cases(session: Session) -> Iterator[Fault]:
+    """An ended case waits for nothing, and its columns say that it has ended."""
+    ended = ProcessInstance.state.in_(_ENDED)
+    waits = (
+        exists().where(Step.instance_id == ProcessInstance.id, Step.state == "open")
+        | exists().where(EventSubscription.instance_id == ProcessInstance.id)
+        | exists().where(Incident.instance_id == ProcessInstance.id, Incident.resolved_at.is_(None))
+        | ProcessInstance.wake_at.is_not(None)
+        | ProcessInstance.ended_at.is_(None)
+    )
+    runs_on = ProcessInstance.state.in_(RUNNING) & ProcessInstance.ended_at.is_not(None)
+    for case_id, state in session.execute(
+        select(ProcessInstance.public_id, ProcessInstance.state).where((ended & waits) | runs_on)
+    ):
+        what = f"The case is {state}, but something in it still waits, or its end is not told"
+        yield Fault(rule="case-end", case=case_id, what=what, remedy=_COMPARE)
+
+
+# --- what a living worker would have done -----------------------------------------------------------------------------
+
+
+def _undone(session: Session, worked: datetime | None) -> Iterator[Fault]:
+    """What was due long before a worker last worked, and was not done."""
+    if worked is None:
+        return
+    before = worked - PATIENCE
+    for case_id in session.scalars(_due_timers(before)):
+        yield Fault(rule="timer-overdue", case=case_id, what="A timer is due and was not fired", remedy=_WORKER)
+    for name in session.scalars(_due_starts(before)):
+        what = f"The timer that starts {name} is due and was not fired"
+        yield Fault(rule="timer-overdue", case=None, what=what, remedy=_WORKER)
+    for job_id in session.scalars(_due_jobs(before)):
+        yield Fault(rule="job-overdue", case=None, what=f"Job {job_id} is due and was not done", remedy=_WORKER)
+    stuck = select(Job.id).where(Job.state == "leased", Job.lease_until < worked - FORGOTTEN)
+    for job_id in session.scalars(stuck):
+        what = f"Job {job_id} was taken by a worker that never finished it, and no other took it over"
+        yield Fault(rule="job-stuck", case=None, what=what, remedy=_WORKER)
+
+
+def _due_timers(moment: datetime) -> Select[str]:
+    due = (ProcessInstance.state == "active") & (ProcessInstance.wake_at <= moment)
+    return select(ProcessInstance.public_id).where(due)
+
+
+def _due_starts(moment: datetime) -> Select[str]:
+    return select(EventSubscription.token).where(EventSubscription.due_at <= moment)
+
+
+def _due_jobs(moment: datetime) -> Select[int]:
+    return select(Job.id).where(Job.state == "queued", Job.run_at <= moment)
+
+
+# --- one case ---------------------------------------------------------------------------------------------------------
+
+
+def _case(session: Session, instance: ProcessInstance, now: datetime) -> Iterator[Fault]:
+    yield from _history(session, instance)
+    if instance.state in RUNNING:
+        yield from _live_state(session, instance, now)
+
+
+def _history(session: Session, instance: ProcessInstance) -> Iterator[Fault]:
+    query = select(HistoryEvent).where(HistoryEvent.instance_id == instance.id).order_by(HistoryEvent.sequence)
+    with session.scalars(query.execution_options(yield_per=EVENTS_AT_ONCE)) as events:
+        broken = history.broken_at(instance, events)
+    if broken is not None:
+        what = f"The history does not hold from event {broken} on: it was changed, or events are missing"
+        yield Fault(rule="history-chain", case=instance.public_id, what=what, remedy=_COMPARE)
+
+
+def _live_state(session: Session, instance: ProcessInstance, now: datetime) -> Iterator[Fault]:
+    execution, why = _restored(session, instance, now)
+    if execution is None:
+        remedy = "Run the version of the program that saved it, or restore the latest back-up."
+        what = f"The live state can't be read: {why}"
+        yield Fault(rule="state-unreadable", case=instance.public_id, what=what, remedy=remedy)
+        return
+    opened = list(session.scalars(select(Step).where(Step.instance_id == instance.id, Step.state == "open")))
+    remedy = _RESUME.format(case=instance.public_id)
+    for rule, what in (
+        *_steps_and_tokens(execution, opened),
+        *_wakes(session, instance, execution, opened),
+        *_subscribed(session, instance, execution),
+    ):
+        yield Fault(rule=rule, case=instance.public_id, what=what, remedy=remedy)
+
+
+def _restored(session: Session, instance: ProcessInstance, now: datetime) -> tuple[Execution | None, str]:
+    if instance.state_document is None:
+        return None, "there is none"
+    try:
+        return process_instances.execution_of(session, instance, now), ""
+    except Exception as error:  # whatever reading raises is what is looked for here
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _steps_and_tokens(execution: Execution, opened: list[Step]) -> Iterator[tuple[str, str]]:
+    """Every user task that waits is an open step, and the other way round."""
+    waiting = {w.token: w.element.id for w in execution.waiting()}
+    known = {step.token: step.element_id for step in opened}
+    for token, element in waiting.items():
+        if token not in known:
+            yield "step-missing", f"{element} waits, but has no open step"
+    for token, element in known.items():
+        if token not in waiting:
+            yield "step-stray", f"{element} has an open step, but does not wait"
+
+
+def _wakes(
+    session: Session, instance: ProcessInstance, execution: Execution, opened: list[Step]
+) -> Iterator[tuple[str, str]]:
+    """The case wakes when its earliest timer is due, or the next row of a closing step closes."""
+    if any(i.element_id == "" for i in incidents.open_incidents(session, instance)):
+        return  # it could not be woken at all; retrying its incident derives the moment
+    closing = [step for step in opened if step.closes and step.total > 1]
+    moments = [execution.next_wake(), *(_row_closes(session, step, execution) for step in closing)]
+    wanted = min((moment for moment in moments if moment is not None), default=None)
+    wakes = instance.wake_at
+    # The row that closed first may have been answered: the case then wakes for nothing, which does no harm.
+    early = wakes is not None and (wanted is None or wakes < wanted) and closing
+    if wakes != wanted and not early:
+        yield "wake", f"The case wakes at {_said(wakes)}; its earliest timer is due at {_said(wanted)}"
+
+
+def _row_closes(session: Session, step: Step, execution: Execution) -> datetime | None:
+    query = select(func.min(UserTask.due_date)).where(UserTask.step_id == step.id, UserTask.state.in_(OPEN_TASK))
+    first = session.scalar(query)
+    early = first is not None and step.due_date is not None and first < step.due_date
+    return execution.calendar.end_of_day(first) if first is not None and early else None
+
+
+def _said(moment: datetime | None) -> str:
+    return moment.isoformat() if moment is not None else "no time"
+
+
+def _subscribed(session: Session, instance: ProcessInstance, execution: Execution) -> Iterator[tuple[str, str]]:
+    """The rows by which messages and signals find the case are what it waits for."""
+    columns = (EventSubscription.kind, EventSubscription.name, EventSubscription.correlation, EventSubscription.token)
+    rows = session.execute(select(*columns).where(EventSubscription.instance_id == instance.id))
+    found, wanted = {tuple(row) for row in rows}, set(execution.subscriptions())
+    for kind, name, *_ in sorted(wanted - found):
+        yield "subscription-missing", f"The case waits for the {kind} {name}, which would not find it"
+    for kind, name, *_ in sorted(found - wanted):
+        yield "subscription-stray", f"The case does not wait for the {kind} {name}, which would be given to it"

@@ -1,0 +1,87 @@
+"""Proof that every planned mail leaves once: what must hold of deliveries, looked at by rows. Reads only."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from engine.checks import FORGOTTEN, Fault
+from engine.model import Incident, Job, ProcessInstance, Step, UserTask
+from notifications.model import Delivery
+
+#: A mail server may be slow, and a storm of mails takes its time.
+PATIENCE = timedelta(minutes=15)
+
+_OUTBOX = "See `avtaleflyt deliveries` and the worker's log: the mail server may be away or slow."
+_COMPARE = "Rows were changed past the database's own rules: compare with the latest back-up."
+
+
+def faults(session: Session, *, worked: datetime | None) -> Iterator[Fault]:
+    """Everything of the mails' that does not hold; `worked` is when a worker last took a job."""
+    yield from _told_twice(session)
+    yield from _for_nobody(session)
+    if worked is not None:
+        yield from _late(session, worked)
+
+
+def due(session: Session, *, now: datetime) -> int:
+    """How many mails wait for a worker."""
+    query = select(func.count()).select_from(Delivery)
+    return session.scalar(query.where(Delivery.state == "planned", Delivery.next_attempt_at <= now)) or 0
+
+
+def _told_twice(session: Session) -> Iterator[Fault]:
+    """One mail for each cause, person and channel; one Message-ID for each mail."""
+    key = (Delivery.cause, Delivery.recipient_id, Delivery.channel)
+    for cause, *_, count in session.execute(select(*key, func.count()).group_by(*key).having(func.count() > 1)):
+        what = f"{count} mails tell one person of {cause}"
+        yield Fault(rule="mail-twice", case=None, what=what, remedy=_COMPARE)
+    same = select(Delivery.message_id, func.count()).group_by(Delivery.message_id).having(func.count() > 1)
+    for message_id, count in session.execute(same):
+        what = f"{count} mails have the Message-ID {message_id}"
+        yield Fault(rule="message-id-twice", case=None, what=what, remedy=_COMPARE)
+
+
+def _for_nobody(session: Session) -> Iterator[Fault]:
+    """No mail is planned about what has ended, once the case's mails are reconciled."""
+    ended = or_(
+        ProcessInstance.state != "active",
+        _gone(UserTask, Delivery.task_id, UserTask.state.in_(("open", "submitted"))),
+        _gone(Step, Delivery.step_id, Step.state == "open"),
+        _gone(Incident, Delivery.incident_id, Incident.resolved_at.is_(None)),
+    )
+    coming = exists().where(
+        Job.instance_id == Delivery.instance_id, Job.kind == "reconcile", Job.state.in_(("queued", "leased"))
+    )
+    query = (
+        select(ProcessInstance.public_id, Delivery.public_id, Delivery.rule)
+        .join(Delivery, Delivery.instance_id == ProcessInstance.id)
+        .where(Delivery.state == "planned", ended, ~coming)
+    )
+    for case_id, mail, rule in session.execute(query):
+        what = f"The mail {mail} ({rule}) is planned about something that has ended"
+        remedy = "It will be cancelled when its time comes; any act on the case reconciles its mails."
+        yield Fault(rule="mail-for-nobody", case=case_id, what=what, remedy=remedy)
+
+
+def _gone(
+    table: type[UserTask] | type[Step] | type[Incident],
+    column: InstrumentedAttribute[int | None],
+    alive: ColumnElement[bool],
+) -> ColumnElement[bool]:
+    return column.is_not(None) & ~exists().where(table.id == column, alive)
+
+
+def _late(session: Session, worked: datetime) -> Iterator[Fault]:
+    """What a living worker would have sent, or settled."""
+    late = (Delivery.state == "planned") & (Delivery.next_attempt_at < worked - PATIENCE)
+    stuck = (Delivery.state == "sending") & or_(
+        Delivery.lease_until.is_(None), Delivery.lease_until < worked - FORGOTTEN
+    )
+    query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state, Delivery.next_attempt_at)
+    query = query.join(Delivery, Delivery.instance_id == ProcessInstance.id).where(late | stuck)
+    for case_id, mail, state, when in session.execute(query):
+        rule = "mail-overdue" if state == "planned" else "mail-stuck"
+        what = f"The mail {mail} was to leave at {when.isoformat()} and is still {state}"
+        yield Fault(rule=rule, case=case_id, what=what, remedy=_OUTBOX)
