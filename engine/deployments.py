@@ -42,8 +42,13 @@ class Compiled:
     forms: Mapping[str, Mapping[str, dict[str, Any]]]
 
     def form(self, call_path: str, key: str | None) -> dict[str, Any] | None:
-        """The form as the model that runs at `call_path` was deployed with it."""
-        return self.forms[self.specification.model_at(call_path).process_id].get(key or "")
+        """The form as the model that runs at `call_path` was deployed with it; else its caller's, who may name one."""
+        segments = call_path.split("/") if call_path else []
+        for length in range(len(segments), -1, -1):
+            model = self.specification.model_at("/".join(segments[:length]))
+            if (found := self.forms[model.process_id].get(key or "")) is not None:
+                return found
+        return None
 
     @property
     def names_read(self) -> frozenset[str]:

@@ -33,13 +33,20 @@ class ParallelGateway(Element):
             return True
         token._set_state(TaskState.WAITING)
         waiting: dict[str, Token] = {}
+        put_here = []
         for other in tokens.tokens_in(token.workflow):
             if other.task_spec is self and other.has_state(TaskState.WAITING):
-                waiting.setdefault(other.internal_data.get("flow", ""), other)
-        if not all(flow in waiting for flow in self.incoming):
+                if "flow" in other.internal_data:
+                    waiting.setdefault(other.internal_data["flow"], other)
+                else:
+                    put_here.append(other)
+        arrived = [waiting[flow] for flow in self.incoming if flow in waiting]
+        # A person has put it here, so it came along no flow: it stands for one that would have come.
+        arrived += put_here[: len(self.incoming) - len(arrived)]
+        if len(arrived) < len(self.incoming):
             return False
         # One token per flow is used up; what came too often waits for the next round.
-        kept, *spent = (waiting[flow] for flow in self.incoming)
+        kept, *spent = arrived
         for other in spent:
             tokens.remove(other)
         if kept is not token:

@@ -131,9 +131,9 @@ class _Moving:
 
     def _rejoin(self, token: dict[str, Any], was: Element, now: Element, path: str) -> None:
         """A token waits at a join: the flow it came along must still lead there."""
-        came = token["known"].get("flow", "")
-        if came in now.incoming:
-            return
+        came = token.get("known", {}).get("flow")
+        if came is None or came in now.incoming:
+            return  # one that a person has put here came along no flow
         source = next((s.name for s in _elements(was._wf_spec) if any(f.id == came for f in s.flows)), "")
         moved = now._wf_spec.task_specs.get(self.mapping.get(source, source))
         # Whatever the new version has put between is behind the token now.
@@ -226,10 +226,10 @@ class _Moving:
         """Joins that would wait for ever, and people's work that the new version has behind where the case stands."""
         standing = [(t, new.task_specs[t["element"]]) for t in tokens]
         for join in (e for e in _elements(new) if isinstance(e, gateways.ParallelGateway) and len(e.incoming) > 1):
-            here = {t["known"].get("flow") for t, e in standing if e is join and t["state"] == "waiting"}
+            here = [t.get("known", {}).get("flow") for t, e in standing if e is join and t["state"] == "waiting"]
             coming = set().union(*(gateways.flows_reached(e, join.name) for _, e in standing if e is not join))
-            starved = set(join.incoming) - here - coming
-            if starved and (here or coming & set(join.incoming)):
+            starved = set(join.incoming) - set(here) - coming
+            if len(starved) > here.count(None) and (here or coming & set(join.incoming)):
                 self._problem("join-starves", path, join.name, ", ".join(sorted(starved)))
         ahead = {e.name for _, e in standing}
         for _, element in standing:

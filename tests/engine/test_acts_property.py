@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import select
 
@@ -49,6 +49,8 @@ def test_cases_stay_whole_whatever_is_done_to_them(
         seed(SEED * 1000 + number)(machine),
         settings=settings(
             max_examples=int(EXAMPLES or examples), stateful_step_count=40, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck), print_blob=False,
+            suppress_health_check=list(HealthCheck), print_blob=False, report_multiple_bugs=False,
+            # What fails is made small, which takes minutes; why each line of it was run is not asked.
+            phases=[Phase.generate, Phase.shrink],
         ),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from engine import deployments, instance_migration, process_instances
+from engine import deployments, instance_migration, mending, process_instances
 from engine.errors import InvalidInput, NotOpen
 from engine.instance_migration import MigrationRefused, Trial
 from engine.model import InstanceMigration, ProcessInstance
@@ -74,6 +74,23 @@ def test_the_task_that_waits_stays_the_same_task_with_its_draft_and_new_texts(la
     migrate(lab, case)
     after = lab.task(case, "ask")
     assert (after.public_id, after.name, after.due_date) == (before.public_id, "Svar", MEETING)
+
+
+def test_a_token_that_was_moved_to_a_join_waits_there_in_the_new_version_too(lab: Lab) -> None:
+    def forked(flows: str, *added: str) -> bytes:
+        nodes = [gateway("fork", kind="parallel"), gateway("join", kind="parallel"), task("a"), task("b"), *added]
+        return model(f"start>fork fork>a fork>b a>join b>join {flows}", *nodes)
+
+    lab.deploy(forked("join>end"))
+    case = lab.begin()
+    with lab.database.transaction() as session:
+        instance = process_instances.locked(session, case)
+        token = next(s.token for s in mending.standings(session, instance, now=lab.clock()) if s.element.id == "a")
+        mending.move(session, instance, token, "join", now=lab.clock(), actor_id=None, reason="Ferdig")
+    lab.deploy(forked("join>last last>end", task("last")))
+    migrate(lab, case)
+    lab.send(lab.task(case, "b").id, "person1")
+    assert lab.waiting(case) == ["last"]
 
 
 def test_a_current_step_that_is_gone_is_refused_and_nothing_is_changed(lab: Lab) -> None:

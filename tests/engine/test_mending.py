@@ -233,6 +233,15 @@ def test_the_other_branch_stays_where_it_is(lab: Lab) -> None:
     assert lab.waiting(case) == ["last"]
 
 
+def test_a_token_that_is_moved_to_a_join_counts_there_for_its_branch(lab: Lab) -> None:
+    lab.deploy(FORK)
+    case = lab.begin()
+    move(lab, case, "a", "join")
+    assert lab.waiting(case) == ["b"]
+    lab.send(lab.task(case, "b").id, "person1")
+    assert lab.waiting(case) == ["last"]
+
+
 def test_moving_away_from_a_sub_process_ends_what_runs_inside(lab: Lab) -> None:
     lab.deploy(model("start>inner inner>then then>end", sub_process("inner", "ask"), task("then")))
     case = lab.begin()

@@ -244,7 +244,8 @@ def test_an_answer_is_taken_back_from_its_receipt(world: World, survey: ProcessI
     receipt = f"/oppgaver/{asked.public_id}"
     client = client_for(approver)
     assert f"{receipt}/angre" in _page(client, receipt)
-    assert "Du får oppgaven tilbake" in _page(client, f"{receipt}/angre")
+    assert "Trekk godkjenningen" in _page(client, receipt)
+    assert "venter på at du godkjenner det igjen" in _page(client, f"{receipt}/angre")
     assert client.post(f"{receipt}/angre", data={"reason": "Feil tall"}).status_code == 303
     assert world.task(survey.id, "answer_survey", "horten").state == "submitted"
     assert "0 av 4 har svart" in _page(client_for(OWNER), f"/saker/{survey.public_id}")

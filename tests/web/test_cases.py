@@ -126,9 +126,10 @@ def test_a_failed_element_is_told_and_can_be_tried_again(
         session.flush()
         public_id = incident.public_id
     owner = client_for(OWNER)
-    assert "kaputt" in _page(owner, f"/saker/{survey.public_id}")
+    assert "Feilen var: Steget kunne ikke kjøres." in _page(owner, f"/saker/{survey.public_id}")
+    assert "kaputt" in _page(owner, f"/saker/{survey.public_id}/feil/{public_id}")
     other = client_for("radgiver.larvik")
-    assert "kaputt" not in _page(other, f"/saker/{survey.public_id}")
+    assert "Feilen var" not in _page(other, f"/saker/{survey.public_id}")
     assert other.post(f"/saker/{survey.public_id}/prov-igjen/{public_id}").status_code == 403
     assert owner.post(f"/saker/{survey.public_id}/prov-igjen/{public_id}").status_code == 303
     assert "incident-retried" in _kinds(world, survey)
