@@ -169,13 +169,7 @@ def deploy(
 def _store(
     session: Session, deployment: Deployment, deployed: Mapping[str, ProcessDefinition], source: Source, model: Model
 ) -> ProcessDefinition:
-    xml = source.xml.decode()
-    forms = {key: form for key, form in source.forms.items() if _mentions(xml, key)}
-    decisions = {
-        key: document
-        for key, document in source.decisions.items()
-        if any(_mentions(xml, name) for name in (key, *_DECISION_ID.findall(document)))
-    }
+    xml, forms, decisions = _contents(source)
     checksum = _checksum(xml, forms, decisions)
     before = deployed.get(model.process_id)
     if before is not None and before.checksum == checksum:
@@ -189,6 +183,25 @@ def _store(
     session.flush()  # callers show id and version
     starts.subscribe(session, definition, model, now=deployment.deployed_at)
     return definition
+
+
+def _contents(source: Source) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """The model with those of its forms and decisions that it names."""
+    xml = source.xml.decode()
+    forms = {key: form for key, form in source.forms.items() if _mentions(xml, key)}
+    decisions = {
+        key: document
+        for key, document in source.decisions.items()
+        if any(_mentions(xml, name) for name in (key, *_DECISION_ID.findall(document)))
+    }
+    return xml, forms, decisions
+
+
+def unseen(session: Session, community_id: int, sources: Sequence[Source]) -> list[Source]:
+    """Those whose content was never deployed here: what somebody has drawn since is not put aside by an old one."""
+    query = select(ProcessDefinition.checksum).where(ProcessDefinition.community_id == community_id)
+    known = set(session.scalars(query))
+    return [source for source in sources if _checksum(*_contents(source)) not in known]
 
 
 def _mentions(xml: str, key: str) -> bool:

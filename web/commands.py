@@ -80,6 +80,13 @@ def deploy(
     return [{"key": d.key, "name": d.name, "version": d.version, "checksum": d.checksum} for d in deployed]
 
 
+def deploy_own(session: Session, community: Community, *, now: datetime) -> None:
+    """Deploy the project's own models where they are new here; what was drawn on from an older one stays."""
+    if new := deployments.unseen(session, community.id, sources(own_models())):
+        note = "Prosjektets egne modeller"
+        deployments.deploy(session, community.id, new, now=now, actor_id=None, note=note, functions=FUNCTIONS)
+
+
 def lint(models: Sequence[Path]) -> list[dict[str, Any]]:
     """Findings of all the models, with the file's name; they may call each other and the project's own."""
     given = sources(models)

@@ -44,7 +44,7 @@ def load(services: Services) -> None:
     now = services.clock()
     with services.database.transaction() as session:
         community = communities.load(session, communities.read_data_file(commands.DEMO_DATA), now=now)
-        commands.deploy(session, community, commands.own_models(), now=now, note="Prosjektets egne modeller")
+        commands.deploy_own(session, community, now=now)
         if session.scalar(select(ProcessInstance.id).limit(1)) is not None:
             if session.scalar(select(ClockOffset.id)) is None:
                 raise InvalidInput(

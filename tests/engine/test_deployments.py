@@ -114,3 +114,15 @@ def test_a_called_process_keeps_its_own_form_where_both_have_one_of_the_same_nam
     case = lab.begin()
     lab.send(lab.task(case, "ask").id, "person1", egen="ja")
     lab.send(lab.task(case, "then").id, "person1", utfall="ja")
+
+
+def test_what_was_deployed_before_is_not_new_even_when_a_later_version_follows_it(lab: Lab) -> None:
+    first = model("start>ask ask>end", task("ask", WITH_FORM))
+    second = first.replace(b'name="ask"', b'name="Tegnet om"')
+    sources = [Source(xml=xml, forms={"svar": FORM}) for xml in (first, second)]
+    with lab.database.transaction() as session:
+        assert deployments.unseen(session, lab.community_id, sources) == sources
+    lab.deploy(first)
+    lab.deploy(second)
+    with lab.database.transaction() as session:
+        assert deployments.unseen(session, lab.community_id, sources) == []

@@ -1,0 +1,135 @@
+"""What other systems have done wrong with mails: doubled, stormed, lost. Each is a test of this one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+import pytest
+from mail_rows import DUE, OPENED, OSLO, Case, oslo
+from outbox import Outbox, send_all
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from engine.database import Database
+from notifications.delivery import LEASE, send_one
+from tests.conftest import BACKENDS, Templates
+from tests.engine.lab import at_once
+
+NOW = oslo(9, 1)
+
+
+@pytest.fixture(params=BACKENDS)
+def case(request: pytest.FixtureRequest, templates: Templates) -> Iterator[Case]:
+    """A survey of three parties, its mails planned."""
+    url = templates.copy(request.param, "empty", lambda database: None)
+    database = Database(url)
+    made = Case(database)
+    made.survey()
+    made.reconcile(OPENED)
+    yield made
+    database.dispose()
+    templates.drop(request.param, url)
+
+
+def recipients(mailer: Outbox) -> list[str]:
+    return sorted(str(message["To"].addresses[0].addr_spec) for message in mailer.messages)
+
+
+EVERYBODY = [f"kommunalsjef.{name}@example.org" for name in ("ferder", "larvik", "sandefjord")]
+
+
+def test_many_processes_send_each_mail_once(case: Case) -> None:
+    mailer = Outbox()
+    # On SQLite one process has one database object; on PostgreSQL each process has its own.
+    others = [] if case.database.is_sqlite else [Database(case.database.url) for _ in range(5)]
+    databases = others or [case.database] * 5
+
+    def work(database: Database) -> None:
+        while send_one(database, mailer, now=NOW, settings=case.settings):
+            pass
+
+    assert at_once([lambda database=database: work(database) for database in databases]) == [None] * 5  # type: ignore[misc]
+    work(case.database)  # one that found every row taken may have gone home early
+    for database in others:
+        database.dispose()
+    assert recipients(mailer) == EVERYBODY
+
+
+def test_planning_in_many_processes_plans_each_mail_once(case: Case) -> None:
+    before = case.planned()
+    assert at_once([lambda: case.reconcile(OPENED)] * 4) == [None] * 4
+    assert case.planned() == before
+
+
+def test_a_mail_that_outlives_its_lease_is_the_same_message_and_sent_twice_at_most(case: Case) -> None:
+    second = Outbox()
+    first = Outbox(after=lambda: send_all(case, NOW + LEASE, second))
+    assert send_one(case.database, first, now=NOW, settings=case.settings)
+    (slow,) = first.messages
+    assert [m.as_bytes() for m in second.messages].count(slow.as_bytes()) == 1
+    third = Outbox()
+    send_all(case, NOW + 2 * LEASE, third)
+    assert third.messages == []
+    assert {d.state for d in case.deliveries() if d.planned_at <= NOW} == {"sent"}
+
+
+def test_after_weeks_of_standstill_each_person_gets_one_mail(case: Case) -> None:
+    """The opening and two reminders were missed: one mail says it all."""
+    mailer = Outbox()
+    send_all(case, oslo(9, 28), mailer)
+    assert recipients(mailer) == EVERYBODY
+    send_all(case, oslo(9, 29), mailer)
+    assert len(mailer.messages) == len(EVERYBODY)
+
+
+class FailingDatabase(Database):
+    """The same database, which is gone at the end of its n-th transaction."""
+
+    def __init__(self, living: Database, transactions: int) -> None:
+        self.__dict__.update(living.__dict__)
+        self._left = transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One unit of work."""
+        with super().transaction() as session:
+            yield session
+            self._left -= 1
+            if self._left == 0:
+                raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
+
+
+@pytest.mark.parametrize("transactions", [1, 2], ids=["while it is taken", "while its outcome is recorded"])
+def test_a_mail_is_not_lost_when_the_database_is_gone(case: Case, transactions: int) -> None:
+    mailer = Outbox()
+    with pytest.raises(OperationalError):
+        send_one(FailingDatabase(case.database, transactions), mailer, now=NOW, settings=case.settings)
+    send_all(case, NOW + LEASE, mailer)
+    assert sorted(set(recipients(mailer))) == EVERYBODY
+    assert len({str(m["Message-ID"]) for m in mailer.messages}) == len(EVERYBODY)
+    assert len(mailer.messages) == len(EVERYBODY) + transactions - 1
+
+
+def test_a_clock_that_steps_back_sends_nothing_again(case: Case) -> None:
+    mailer = Outbox()
+    send_all(case, oslo(9, 16), mailer)
+    sent = [d.message_id for d in case.deliveries("sent")]
+    for moment in (oslo(9, 15), oslo(9, 1), oslo(9, 16)):
+        case.reconcile(moment)
+        send_all(case, moment, mailer)
+    assert [d.message_id for d in case.deliveries("sent")] == sent
+    assert len(mailer.messages) == len(sent)
+
+
+@pytest.mark.parametrize("due", [date(2026, 10, 27), date(2027, 3, 31)])
+def test_reminders_leave_at_eight_on_both_sides_of_the_change_of_clocks(case: Case, due: date) -> None:
+    """Ten, three and no working days before: the first while one clock holds, the last while the other does."""
+    assert due != DUE
+    for mail in case.deliveries():
+        if mail.task_id is not None:
+            case.change(mail.task_id, due_date=due)
+    case.reconcile(OPENED)
+    reminders = [d for d in case.deliveries("planned") if d.rule.startswith("reminder")]
+    local = [d.planned_at.astimezone(OSLO) for d in reminders]
+    assert {moment.hour for moment in local} == {8}
+    assert {moment.utcoffset() for moment in local} == {timedelta(hours=1), timedelta(hours=2)}
