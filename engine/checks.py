@@ -270,8 +270,9 @@ def _steps_and_tokens(execution: Execution, opened: list[Step]) -> Iterator[tupl
     for token, element in waiting.items():
         if token not in known:
             yield "step-missing", f"{element} waits, but has no open step"
+    held_up = {w.token for w in execution.waiting(even_parked=True)}
     for token, element in known.items():
-        if token not in waiting:
+        if token not in held_up:
             yield "step-stray", f"{element} has an open step, but does not wait"
 
 

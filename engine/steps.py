@@ -58,13 +58,15 @@ def synchronise(session: Session, instance: ProcessInstance, execution: Executio
         for token, element in waiting.items()
         if token not in known
     ]
+    # An incident holds what was to open; another that is open at the same element stays so.
+    waits = {w.token for w in execution.waiting(even_parked=True)}
     for token, step in known.items():
-        if token not in waiting:
+        if token not in waits:
             end_step(session, instance, step, "closed" if token in execution.interrupted else "withdrawn", now=now)
     for step, tasks in opening:
         _open(session, instance, step, tasks, now)
     people.let_see()
-    still_open = [step for token, step in known.items() if token in waiting]
+    still_open = [step for token, step in known.items() if token in waits]
     set_deadlines(execution, [*still_open, *(step for step, _ in opening)])
     return _next_row_closing(session, execution, still_open, opening)
 
@@ -407,7 +409,7 @@ def add_row(
     now: datetime,
 ) -> UserTask:
     """Ask one more in an open step: a row after the others, with its own people and due date. Raises ElementFailed."""
-    waiting = next(w for w in execution.waiting() if w.token == step.token)
+    waiting = next(w for w in execution.waiting(even_parked=True) if w.token == step.token)
     people, text = _People(session, instance), _texts(execution, waiting, item)
     people.look_up([text])
     task = _task(execution, waiting, step, instance, people, item, text, now)

@@ -165,7 +165,7 @@ def _resolve_later(session: Session, instance: ProcessInstance, events: Sequence
 def _open_again(session: Session, instance: ProcessInstance, events: Sequence[HistoryEvent], now: datetime) -> None:
     """The steps that the act ended and that wait in the restored state, with the tasks that were left in them."""
     ended = {e.data["step"]: e.data.get("left", {}) for e in events if e.kind.startswith("step-") and "step" in e.data}
-    waiting = {w.token for w in process_instances.execution_of(session, instance, now).waiting()}
+    waiting = {w.token for w in process_instances.execution_of(session, instance, now).waiting(even_parked=True)}
     for step in session.scalars(select(Step).where(Step.id.in_(ended), Step.token.in_(waiting)).with_for_update()):
         step.state, step.ended_at = "open", None
         left = {int(task_id): state for task_id, state in ended[step.id].items()}

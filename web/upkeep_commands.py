@@ -59,7 +59,7 @@ def _summary(document: dict[str, Any]) -> Iterator[str]:
         yield f"Stopped after {MOST_FAULTS} faults."
     elif not document["faults"]:
         yield "Everything holds."
-    waiting = ", ".join(f"{count} {what}" for what, count in document["overdue"].items() if count)
+    waiting = ", ".join(f"{what} {count}" for what, count in document["overdue"].items() if count)
     if waiting:
         last = f"last worked at {document['last_work']}" if document["last_work"] else "has never worked"
         yield f"Due now: {waiting}. A worker {last}."

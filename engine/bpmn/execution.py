@@ -139,11 +139,13 @@ class Execution(Interventions):
             tokens.set_variables(held, variables)
         elements.wake(held)
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self, *, even_parked: bool = False) -> list[Waiting]:
         """The user tasks that wait, the outermost scope's first."""
         found = []
         for token in self._all():
-            if isinstance(token.task_spec, activities.UserTask) and _waits_itself(token) and not self.is_parked(token):
+            if self.is_parked(token) and not even_parked:
+                continue
+            if isinstance(token.task_spec, activities.UserTask) and _waits_itself(token):
                 call_path, element_id = self.place(token)
                 element = self.element(call_path, element_id)
                 found.append(Waiting(token=str(token.id), call_path=call_path, element=element))

@@ -38,6 +38,26 @@ def drain(lab: Lab, **passed: float) -> int:
     return scheduling.drain(lab.database, {}, (), lab.clock())
 
 
+def test_a_task_that_waits_is_left_alone_when_another_fails_at_the_same_element(lab: Lab) -> None:
+    asks = [task(name, WITH_FORM) for name in ("a", "b")]
+    lab.deploy(
+        model("start>fork fork>a fork>b a>then b>then then>end", gateway("fork", kind="parallel"), *asks,
+              task("then", 'camunda:assignee="${utfall}"'))
+    )  # fmt: skip
+    case = lab.begin()
+    lab.send(lab.task(case, "a").id, "person1", utfall="person1")
+    waits = lab.task(case, "then").id
+    lab.send(lab.task(case, "b").id, "person1", utfall="person9")
+    assert [t.id for t in lab.tasks(case)] == [waits]
+    lab.send(waits, "person1")
+    with lab.database.transaction() as session:
+        held = process_instances.locked(session, case)
+        mending.set_variable(session, held, "utfall", "person2", now=lab.clock(), actor_id=None, reason="Skrivefeil")
+    assert retry(lab, case)
+    lab.send(lab.task(case, "then").id, "person2")
+    assert lab.instance(case).state == "completed"
+
+
 def test_an_answer_is_kept_when_the_gateway_after_it_fails(lab: Lab) -> None:
     lab.deploy(DIVIDES)
     case = lab.begin()
