@@ -236,13 +236,24 @@ def name_in(xml: str) -> str:
 
 
 def findings(
-    session: Session, draft: ModelDraft, xml: bytes | None = None, *, functions: Iterable[str] | None = None
+    session: Session,
+    draft: ModelDraft,
+    xml: bytes | None = None,
+    *,
+    functions: Iterable[str] | None = None,
+    names: Iterable[str] | None = None,
 ) -> list[Finding]:
-    """What the import gate says of the draft, or of what is being drawn in it; `functions` are those tasks may call."""
-    deployed = [d.key for d in deployments.latest_definitions(session, draft.community_id)]
+    """What the import gate says of the draft, or of what is being drawn in it.
+
+    `functions` are those its tasks may call, `names` those that have a value when a case starts; None: not checked.
+    """
+    deployed = {d.key: d for d in deployments.latest_definitions(session, draft.community_id)}
     source = Source(xml=draft.xml.encode() if xml is None else xml, forms=draft.forms, decisions=draft.decisions)
     groups = session.scalars(select(Group.key).where(Group.community_id == draft.community_id)).all()
-    checked = deployments.check([source], deployed=deployed, groups=groups, functions=functions)
+    models = [deployments.model_of(d.xml, d.key) for d in deployed.values()]
+    bound = {name for model in models for call in model.calls.values() for name in call.bindings}
+    known = None if names is None else bound.union(names)
+    checked = deployments.check([source], deployed=deployed, groups=groups, functions=functions, names=known)
     return [finding for _model, found in checked for finding in found]
 
 

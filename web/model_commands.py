@@ -15,6 +15,7 @@ from engine.identity import Person
 from engine.model import Community, ModelDraft, ProcessDefinition, User
 from web import commands
 from web.cli_parts import community_of, json_option, services, show
+from web.commands import START_NAMES
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _user = click.option("--user", "user_key", required=True, help="The administrator who does it.")
@@ -213,7 +214,7 @@ def draft_lint(ctx: click.Context, draft_id: str, user_key: str, as_json: bool) 
     """Say what is wrong with a draft; exit 1 when an error is among it."""
     with services(ctx).database.reading() as session:
         held = drafts.find(session, _person(session, community_of(session, ctx.obj), user_key), draft_id)
-        found = drafts.findings(session, held, functions=FUNCTIONS)
+        found = drafts.findings(session, held, functions=FUNCTIONS, names=START_NAMES)
     show(
         [asdict(f) for f in found],
         as_json,

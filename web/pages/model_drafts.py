@@ -15,6 +15,7 @@ from engine.bpmn.reading import MAX_BYTES
 from engine.deployments import Source
 from engine.errors import EngineError, Finding, InvalidInput, ModelRefused, NotAllowed, NotFound, Stale
 from engine.model import ModelDraft, ProcessDefinition
+from web.commands import START_NAMES
 from web.context import acting, db, now, person
 from web.pages import model_words
 from web.pages.case_status import formatter
@@ -113,7 +114,7 @@ def content(id: str) -> ResponseReturnValue:
         {
             "xml": draft.xml,
             "revision": draft.revision,
-            "findings": _said(drafts.findings(db(), draft, functions=FUNCTIONS)),
+            "findings": _said(drafts.findings(db(), draft, functions=FUNCTIONS, names=START_NAMES)),
         }
     )
 
@@ -135,7 +136,8 @@ def save(id: str) -> ResponseReturnValue:
 def check(id: str) -> ResponseReturnValue:
     """What the import gate says of what is drawn, saved or not."""
     try:
-        found = drafts.findings(db(), drafts.find(db(), person(), id), _drawn()["xml"], functions=FUNCTIONS)
+        draft = drafts.find(db(), person(), id)
+        found = drafts.findings(db(), draft, _drawn()["xml"], functions=FUNCTIONS, names=START_NAMES)
     except EngineError as error:
         return _refused(error)
     return jsonify({"findings": _said(found)})
@@ -284,7 +286,7 @@ def _following(definition: ProcessDefinition | None) -> str:
 
 def _ask_deploy(draft: ModelDraft, error: str = "") -> ResponseReturnValue:
     follows = drafts.follows(db(), draft)
-    found = [model_words.finding(f) for f in drafts.findings(db(), draft, functions=FUNCTIONS)]
+    found = [model_words.finding(f) for f in drafts.findings(db(), draft, functions=FUNCTIONS, names=START_NAMES)]
     page = render_template(
         "models/deploy.html", draft=draft, error=error, note=request.form.get("merknad", ""), follows=follows,
         following=_following(follows), errors=[f for f in found if f.severity == "error"],

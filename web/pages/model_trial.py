@@ -16,6 +16,7 @@ from engine import drafts
 from engine.errors import ElementFailed, EngineError, ModelRefused
 from engine.model import Community, ProcessDefinition
 from web import plans
+from web.commands import START_NAMES
 from web.context import calendar, community, db, now, person, today
 from web.model_trials import trial
 from web.pages import agreement_tree, incident_words, model_words, start_plan, start_views
@@ -27,7 +28,7 @@ from web.pages.start_state import StartState
 def rehearse(id: str) -> ResponseReturnValue:
     """Rehearse a case on the draft; what to start it with is chosen beforehand and can be changed."""
     draft = drafts.find(db(), person(), id)
-    found = drafts.findings(db(), draft, functions=FUNCTIONS)
+    found = drafts.findings(db(), draft, functions=FUNCTIONS, names=START_NAMES)
     errors = [model_words.finding(f) for f in found if f.severity == "error"]
     if errors:
         return render_template("models/trial.html", draft=draft, errors=errors, shown=None)
