@@ -72,8 +72,10 @@ def _start(database: Database, subscription_id: int, now: datetime) -> bool:
             return messages.start_due(session, subscription_id, now=now)
     except (OperationalError, InterfaceError):
         raise  # the database is away: it stays due
-    except Exception:  # a process that can't be started stays due and is logged; the others are started
+    except Exception:  # one process that can't be started never stops the others: it is tried again later
         log.exception("start by timer failed", extra={"subscription": subscription_id})
+        with database.transaction() as session:
+            starts.postpone(session, subscription_id, now=now)
         return False
 
 

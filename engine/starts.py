@@ -3,7 +3,7 @@
 They wait as rows; `messages` starts the cases. A timer's row says from when it counts (`name`), and when it is due.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -15,6 +15,9 @@ from engine.bpmn.expressions import evaluate, parse
 from engine.bpmn.reading import Model, is_literal, tag
 from engine.calendar import Calendar
 from engine.model import Community, EventSubscription, ProcessDefinition
+
+#: Before a start that failed is tried again.
+PAUSE = timedelta(minutes=15)
 
 
 def subscribe(session: Session, definition: ProcessDefinition, model: Model, *, now: datetime) -> None:
@@ -57,6 +60,13 @@ def due(session: Session, now: datetime, limit: int) -> list[int]:
     """Ids of the timers that are to start a case now, longest waiting first."""
     query = select(EventSubscription.id).where(EventSubscription.due_at <= now).order_by(EventSubscription.due_at)
     return list(session.scalars(query.limit(limit)))
+
+
+def postpone(session: Session, subscription_id: int, *, now: datetime) -> None:
+    """A timer could not start its case: it is due again after a pause."""
+    row = session.get(EventSubscription, subscription_id, with_for_update=True)
+    if row is not None and row.due_at is not None and row.due_at <= now:
+        row.due_at = now + PAUSE
 
 
 def move_on(

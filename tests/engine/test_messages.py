@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine import jobs, messages, process_instances, standing, starts
+from engine import jobs, messages, process_instances, scheduling, standing, starts
 from engine.bpmn.execution import Thrown
 from engine.errors import InvalidInput
 from engine.model import EventSubscription, Job, ProcessInstance
@@ -181,6 +181,19 @@ def test_a_timer_starts_a_case_every_time_it_is_due_and_once_after_a_long_pause(
     assert tick() == 1
     lab.clock.advance(days=10)
     assert tick() == 2
+
+
+def test_a_timer_that_can_not_start_its_case_is_tried_again_after_a_pause_and_holds_nobody_up(lab: Lab) -> None:
+    yearly = model("start>ask ask>end", task("ask", WITH_FORM), start=starts_by("timer", "R/P1D"))
+    lab.deploy(yearly.replace(b"<bpmn:process ", b'<bpmn:process camunda:candidateStarterGroups="ingen" ', 1))
+    lab.deploy(yearly.replace(b'id="prove"', b'id="annen"'))
+    lab.clock.advance(hours=25)
+    scheduling.drain(lab.database, {}, (), lab.clock())
+    assert [case.title for case in cases(lab)] == ["prove"]
+    with lab.database.reading() as session:
+        assert starts.due(session, lab.clock(), 10) == []
+        later = lab.clock() + starts.PAUSE
+        assert len(starts.due(session, later, 10)) == 1
 
 
 def test_undelivered_messages_are_seen_as_jobs(lab: Lab) -> None:
