@@ -55,8 +55,12 @@ def retry_due(session: Session, incident_id: int, *, now: datetime) -> bool:
     except incidents.FailsStill as again:
         _failed(session, instance, incident, again.failure, now)
         return True
-    history.record(session, instance, "incident-passed", now=now, attempts=incident.attempts + 1, **about)
-    _passed(instance, incident, now, None)
+    if incident.resolved_at is None:  # not gone with its case
+        incidents.resolve(instance, incident, "retried", now=now)
+    if _is_asked_anew(session, instance, incident, now):
+        history.record(session, instance, "incident-retried", now=now, **about)
+    else:
+        history.record(session, instance, "incident-passed", now=now, attempts=incident.attempts + 1, **about)
     return True
 
 
@@ -66,6 +70,14 @@ def _passed(instance: ProcessInstance, incident: Incident, now: datetime, actor_
     else:
         # Its element was run, and with that its scope or case ended, which has counted it already.
         incident.resolution, incident.resolved_by_id = "retried", actor_id
+
+
+def _is_asked_anew(session: Session, instance: ProcessInstance, incident: Incident, now: datetime) -> bool:
+    """Is it a service task, whose function has now been asked again and has not answered yet?"""
+    if instance.state != "active":
+        return False
+    waiting = process_instances.execution_of(session, instance, now).waiting_services()
+    return (incident.call_path, incident.element_id) in {(w.call_path, w.element_id) for w in waiting}
 
 
 def not_even_tried(session: Session, incident_id: int, cause: str, *, now: datetime) -> None:

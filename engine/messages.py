@@ -25,11 +25,11 @@ class NobodyWaits(EngineError):
 
 
 def send(session: Session, community_id: int, thrown: Thrown, *, now: datetime, actor_id: int | None = None) -> None:
-    """Send a message or signal from outside. Raises InvalidInput when nobody waits for the message."""
+    """Send a message or signal from outside; history says who did. Raises InvalidInput when nobody waits."""
     if thrown.kind == "message" and not outgoing.waiting_for(session, community_id, thrown):
         whose = f" with correlation {thrown.correlation!r}" if thrown.correlation else ""
         raise InvalidInput(f"Nobody waits for the message {thrown.name!r}{whose}.")
-    outgoing.post(session, community_id, thrown, now=now)
+    outgoing.post(session, community_id, thrown, now=now, actor_id=actor_id)
 
 
 def handlers() -> dict[str, jobs.Handler]:
@@ -75,14 +75,14 @@ def _receive(
                 definition = session.get_one(ProcessDefinition, definition_id)
                 start_by_event(session, definition, event, thrown.payload, now=now)
             else:
-                _receive_in(session, instance_id, thrown, now)
+                _receive_in(session, instance_id, thrown, job.payload.get("actor"), now)
             jobs.finish(session, job)
     except _NotHeard:
         return False
     return True
 
 
-def _receive_in(session: Session, instance_id: int, thrown: Thrown, now: datetime) -> None:
+def _receive_in(session: Session, instance_id: int, thrown: Thrown, actor_id: int | None, now: datetime) -> None:
     instance = process_instances.locked(session, instance_id)
     if instance.state != "active":
         raise _NotHeard
@@ -92,7 +92,7 @@ def _receive_in(session: Session, instance_id: int, thrown: Thrown, now: datetim
         heard.append(execution.deliver(thrown))
 
     kind = "message-received" if thrown.kind == "message" else "signal-received"
-    history.record(session, instance, kind, now=now, name=thrown.name)
+    history.record(session, instance, kind, now=now, actor_id=actor_id, name=thrown.name)
     process_instances.run(session, instance, now=now, act=act)
     if not heard[-1]:
         raise _NotHeard

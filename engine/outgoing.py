@@ -49,12 +49,18 @@ def unsubscribe(session: Session, instance: ProcessInstance) -> None:
 
 
 def post(
-    session: Session, community_id: int, thrown: Thrown, *, now: datetime, sender: ProcessInstance | None = None
+    session: Session,
+    community_id: int,
+    thrown: Thrown,
+    *,
+    now: datetime,
+    sender: ProcessInstance | None = None,
+    actor_id: int | None = None,
 ) -> None:
     """Send a message or signal once the caller's transaction is committed."""
     content = {
         "community": community_id, "name": thrown.name, "correlation": thrown.correlation,
-        "payload": dict(thrown.payload),
+        "payload": dict(thrown.payload), "actor": actor_id,
     }  # fmt: skip
     if thrown.kind == "message":
         jobs.enqueue(session, MESSAGE, run_at=now, payload=content, instance_id=sender.id if sender else None)

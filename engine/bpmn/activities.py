@@ -48,10 +48,8 @@ class Activity(Element):
 
     def give_out_of_instance(self, token: Token) -> None:
         """As `give_out`, but what is local to the instance stays until its marker has seen it."""
-        case = case_of(token)
-        tokens.set_variables(token, {n: case.mapped(token, source) for n, source in self.mappings.outputs.items()})
-        for script in self.mappings.after:
-            case.run_script(token, script)
+        tokens.set_variables(token, self.mapped_out(token))
+        self.run_after(token)
 
 
 class Marker:

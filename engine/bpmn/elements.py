@@ -107,12 +107,19 @@ class Element(TaskSpec):  # type: ignore[misc]
 
     def give_out(self, token: Token) -> None:
         """Map the element's results into the variables around it."""
-        case = case_of(token)
-        given = {name: case.mapped(token, source) for name, source in self.mappings.outputs.items()}
+        given = self.mapped_out(token)
         token.data.clear()
         tokens.set_variables(token, given)
+        self.run_after(token)
+
+    def mapped_out(self, token: Token) -> dict[str, Any]:
+        """What the output parameters come to."""
+        return {name: case_of(token).mapped(token, source) for name, source in self.mappings.outputs.items()}
+
+    def run_after(self, token: Token) -> None:
+        """Run the scripts that stand at the element's end."""
         for script in self.mappings.after:
-            case.run_script(token, script)
+            case_of(token).run_script(token, script)
 
     def trigger(self, token: Token, payload: Mapping[str, Any]) -> None:
         """The event that the token waits for has come: its rivals lose, and it goes on."""

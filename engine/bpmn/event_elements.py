@@ -18,8 +18,8 @@ class StartEvent(Element):
         return super().start(token)
 
 
-class CatchEvent(Element):
-    """Waits for its event between two elements."""
+class _Catching(Element):
+    """Waits for its event, and gives out what that brought."""
 
     hears = True
 
@@ -28,14 +28,33 @@ class CatchEvent(Element):
         self.definition = definition
 
     def begin(self, token: Token) -> bool:
-        if self.definition.kind in ("none", "link"):
-            return True
         events.listen(token, self.definition)
         return False
 
     def finish(self, token: Token) -> None:
         events.receive(token)
         super().finish(token)
+
+
+class _Throwing(Element):
+    """Throws its event."""
+
+    throws = True
+
+    def __init__(self, scope: ScopeSpec, identity: str, mappings: Mappings, definition: EventDefinition) -> None:
+        super().__init__(scope, identity, mappings)
+        self.definition = definition
+
+    def begin(self, token: Token) -> bool:
+        events.throw(token, self.definition)
+        return True
+
+
+class CatchEvent(_Catching):
+    """Waits for its event between two elements; a plain one, or a link's target, is only passed."""
+
+    def begin(self, token: Token) -> bool:
+        return self.definition.kind in ("none", "link") or super().begin(token)
 
 
 class BoundaryEvent(CatchEvent):
@@ -58,50 +77,16 @@ class BoundaryEvent(CatchEvent):
         enter(scope, self.name, phase=LEAVING, caught=dict(payload))
 
 
-class ReceiveTask(Activity):
+class ReceiveTask(_Catching, Activity):
     """Waits for a message."""
 
-    hears = True
 
-    def __init__(self, scope: ScopeSpec, identity: str, mappings: Mappings, definition: EventDefinition) -> None:
-        super().__init__(scope, identity, mappings)
-        self.definition = definition
-
-    def begin(self, token: Token) -> bool:
-        events.listen(token, self.definition)
-        return False
-
-    def finish(self, token: Token) -> None:
-        events.receive(token)
-        super().finish(token)
-
-
-class ThrowEvent(Element):
+class ThrowEvent(_Throwing):
     """Throws its event and goes on, where there is a way on."""
 
-    throws = True
 
-    def __init__(self, scope: ScopeSpec, identity: str, mappings: Mappings, definition: EventDefinition) -> None:
-        super().__init__(scope, identity, mappings)
-        self.definition = definition
-
-    def begin(self, token: Token) -> bool:
-        events.throw(token, self.definition)
-        return True
-
-
-class SendTask(Activity):
+class SendTask(_Throwing, Activity):
     """Throws a message."""
-
-    throws = True
-
-    def __init__(self, scope: ScopeSpec, identity: str, mappings: Mappings, definition: EventDefinition) -> None:
-        super().__init__(scope, identity, mappings)
-        self.definition = definition
-
-    def begin(self, token: Token) -> bool:
-        events.throw(token, self.definition)
-        return True
 
 
 class LinkThrow(Element):

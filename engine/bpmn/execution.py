@@ -27,9 +27,6 @@ from engine.errors import ElementFailed, InvalidInput
 #: An act that makes more automatic elements run than this is an endless loop.
 MAX_ELEMENTS = 50_000
 
-#: More tasks than this completed in one act are steps in a loop that ask nobody.
-MAX_COMPLETIONS = 500
-
 __all__ = ["Execution", "Place", "Standing", "Thrown", "Waiting", "WaitingService"]
 
 
@@ -80,7 +77,6 @@ class Execution(Interventions):
         self.agenda: deque[Token] = deque()
         #: May a variable have got another value since conditions were last looked at?
         self.changed = True
-        self._completions = 0
         workflow.script_engine = self  # how elements find their execution
         self.agenda.extend(t for t in self._all() if t.has_state(TaskState.READY))
 
@@ -130,9 +126,6 @@ class Execution(Interventions):
         held = self._token(token)
         if held is None or not held.has_state(TaskState.STARTED):
             raise ElementFailed(call_path="", element_id=token, cause="the element does not wait any more")
-        self._completions += 1
-        if self._completions > MAX_COMPLETIONS:
-            raise self._failure(held, "the model loops for ever through steps that ask nobody")
         if isinstance(held.task_spec, activities.ServiceTask):
             held.task_spec.answer(held, variables)
         else:

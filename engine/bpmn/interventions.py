@@ -52,10 +52,6 @@ class Interventions(Evaluation):
         tokens.remove(self._holder(held))
         tokens.enter(scope, element_id)
 
-    def place_token(self, call_path: str, element_id: str) -> None:
-        """Put a token on an element of a scope that runs. Raises KeyError where there is no such scope or element."""
-        tokens.enter(self._scope(call_path), element_id)
-
     def skip(self, call_path: str, element_id: str, flow_id: str | None = None) -> None:
         """Let the tokens at an element go on without running it: along `flow_id`, or every flow that leaves it.
 

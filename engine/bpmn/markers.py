@@ -88,7 +88,6 @@ class MultiInstance(Marker):
         if self.result_item:
             known["results"][index] = case_of(token).value(instance, self.result_item)
         if self._is_enough(token, instance):
-            known["completed_by_condition"] = known["completed"] < known["total"]
             for other in tokens.attached(token, "marker"):
                 if other is not instance:
                     tokens.remove(other)

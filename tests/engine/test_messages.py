@@ -12,7 +12,7 @@ from engine.errors import InvalidInput
 from engine.model import EventSubscription, Job, ProcessInstance
 from tests.engine.drawing import task
 from tests.engine.drawing_events import message, model, sends, signal, starts_by, waits_for
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, events, kinds
 
 
 def deliver(lab: Lab) -> int:
@@ -92,6 +92,18 @@ def test_a_message_from_outside_that_nobody_waits_for_is_refused(lab: Lab) -> No
         send(lab, "svar", "horten")
     send(lab, "svar", "larvik")
     assert deliver(lab) == 1
+
+
+def test_history_says_who_sent_a_message_from_outside(lab: Lab) -> None:
+    lab.deploy(ASKS)
+    case = waiting_for(lab, "larvik")
+    with lab.database.transaction() as session:
+        sender = lab.user(session, "person2").id
+        thrown = Thrown(kind="message", name="svar", correlation="larvik", payload={})
+        messages.send(session, lab.community_id, thrown, now=lab.clock(), actor_id=sender)
+    deliver(lab)
+    (received,) = [event for event in events(lab, case) if event.kind == "message-received"]
+    assert received.actor_id == sender
 
 
 def test_a_worker_that_dies_after_the_effect_does_not_repeat_it(lab: Lab) -> None:

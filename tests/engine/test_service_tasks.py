@@ -11,7 +11,7 @@ from engine.model import Group
 from engine.service_tasks import BpmnError, Call, Function
 from tests.engine.drawing import task
 from tests.engine.drawing_events import catches_error, error, model, service
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 
 MODEL = model(
     "start>do do>then then>end late>other other>end",
@@ -70,6 +70,7 @@ def test_a_function_that_fails_leaves_nothing_and_an_incident_that_is_tried_agai
     lab.clock.advance(minutes=2)
     with lab.database.transaction() as session:
         assert mending.retry_due(session, incident.id, now=lab.clock())
+    assert kinds(lab, case)[-1] == "incident-retried", "nobody knows yet whether it goes well"
     assert work(lab, regn=double) == 1
     assert lab.waiting(case) == ["then"]
     assert lab.incidents(case) == []

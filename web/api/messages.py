@@ -44,5 +44,5 @@ def send_message(json_data: dict[str, Any]) -> ResponseReturnValue:
     with acting() as (session, actor):
         if not actor.is_admin:
             raise NotAllowed("Only administrators may send messages to cases.")
-        messages.send(session, actor.community_id, thrown, now=now())
+        messages.send(session, actor.community_id, thrown, now=now(), actor_id=actor.id)
     return {"name": thrown.name, "kind": thrown.kind}, 202

@@ -103,7 +103,7 @@ def retry(id: str, incident_id: str) -> ResponseReturnValue:
 
 def _tried(id: str, incident_id: str, *, went_well: bool) -> ResponseReturnValue:
     if went_well:
-        return act_forms.done(id, _("Det gikk bra denne gangen. Saken går videre."))
+        return act_forms.done(id, _("Steget er satt i gang på nytt."))
     flash(_("Det feilet igjen. Se hva som er galt, og rett det."), "warning")
     return redirect(url_for("cases.incident", id=id, incident_id=incident_id), 303)
 
