@@ -71,6 +71,8 @@ def test_main_job(site: Site) -> None:
 
 def _fill_required(page: Page) -> None:
     """Write something in what the start form asks for."""
+    # The button comes after the fields: once it is there, none of them is still on its way.
+    expect(page.get_by_role("button", name="Videre til møter")).to_be_visible()
     for field in page.locator("input[required][type=text], textarea[required]").all():
         if field.is_visible() and not field.input_value():
             field.fill("1/26")
