@@ -1,66 +1,20 @@
-"""The plan of a case: the real engine, run in a sandbox under a virtual clock, everyone acting on the due date.
-
-No second interpreter of BPMN: what the plan shows is what the engine did. Each user task is answered with the model's
-`planOutcome`; whoever rehearses with other outcomes gives a scenario.
-"""
+"""The plan of a case, read from a rehearsal: every step with its dates, what it has to spare, and why."""
 
 import ast
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine import deployments, identity, jobs, messages, outgoing, process_instances, service_tasks, user_tasks
-from engine.bpmn.execution import Thrown
+from engine import deployments, identity
 from engine.bpmn.expressions import ExpressionError, parse
 from engine.bpmn.parsing import Specification
 from engine.bpmn.reading import UserTaskElement
 from engine.calendar import Calendar
-from engine.database import Database
-from engine.model import (
-    Base,
-    Community,
-    Deployment,
-    EventSubscription,
-    Group,
-    Incident,
-    Membership,
-    ProcessDefinition,
-    ProcessInstance,
-    Step,
-    User,
-    UserTask,
-)
-
-#: A rehearsal that is not over after this many acts loops.
-MAX_ACTS = 2_000
-#: When people act on their due date, local time.
-ACTING_TIME = time(12, 0)
-
-#: Answers of an element, by element id and round; None leaves the model's planOutcome.
-Scenario = Callable[[Step, UserTaskElement], Mapping[str, Any] | None]
-#: Something that looks on: told before an act that time has passed until a moment, and after it that it happened.
-Observer = Callable[[Database, int, datetime], None]
-
-
-def _nothing(database: Database, instance_id: int, now: datetime) -> None:
-    """Nobody looks on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartArguments:
-    """What a case is started with; the same for living, planning and rehearsing."""
-
-    definition_id: int
-    title: str
-    data: Mapping[str, Any]
-    facts: Mapping[str, date]
-    roles: Mapping[str, Mapping[str, str]]
-    owner_group: str | None = None
-    owner: str | None = None
+from engine.model import Community, ProcessInstance, Step, UserTask
+from engine.rehearsing import Rehearsal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,188 +53,15 @@ class PlannedStep:
     minimum_working_days: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rehearsal:
-    """A case lived in a sandbox: its steps, and the sandbox for whoever wants to look further."""
-
-    database: Database
-    instance_id: int
-    steps: tuple[PlannedStep, ...]
-    #: Where the case stood still, in words; empty when it reached its end.
-    stopped: str
-    ended: datetime
-
-
-def rehearse(
-    source: Session,
-    start: StartArguments,
-    *,
-    now: datetime,
-    scenario: Scenario = lambda step, element: None,
-    functions: Mapping[str, service_tasks.Function] | None = None,
-    elapsed: Observer = _nothing,
-    happened: Observer = _nothing,
-) -> Rehearsal:
-    """Live the whole case from `now` in a database of its own; the source is only read.
-
-    Service tasks call `functions`; those that are not given answer nothing. A message comes when nothing else happens
-    before it. `elapsed` is called before each act with its moment, `happened` after it is committed.
-    """
-    sandbox = _sandbox(source, start)
-    with sandbox.transaction() as session:
-        instance = _start(session, start, now)
-        calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
-        instance_id = instance.id
-        handlers = _handlers(session, instance, functions or {})
-    _do_jobs(sandbox, handlers, now)
-    happened(sandbox, instance_id, now)
-    stopped = ""
-    for _ in range(MAX_ACTS):
-        act = _next_act(sandbox, instance_id, now, calendar)
-        if act is None and not _message_comes(sandbox, instance_id, now):
-            break
-        now, task_id = act or (now, None)
-        elapsed(sandbox, instance_id, now)
-        with sandbox.transaction() as session:
-            if task_id is None:
-                process_instances.wake(session, instance_id, now=now)
-            else:
-                _answer(session, task_id, scenario, now)
-        _do_jobs(sandbox, handlers, now)
-        with sandbox.reading() as session:
-            incidents = session.scalars(select(Incident).where(Incident.resolved_at.is_(None))).all()
-            stopped = "; ".join(f"{i.element_id}: {i.cause}" for i in incidents)
-        happened(sandbox, instance_id, now)
-        if stopped:
-            break
-    return Rehearsal(
-        database=sandbox,
-        instance_id=instance_id,
-        steps=_planned(sandbox, instance_id, calendar),
-        stopped=stopped,
-        ended=now,
-    )
-
-
-# --- the sandbox ------------------------------------------------------------------------------------------------------
-
-
-def _sandbox(source: Session, start: StartArguments) -> Database:
-    """A database in memory with the community's people and models, and nothing else."""
-    sandbox = Database("sqlite://")
-    Base.metadata.create_all(sandbox.engine)
-    community_id = source.scalars(
-        select(ProcessDefinition.community_id).where(ProcessDefinition.id == start.definition_id)
-    ).one()
-    own = [
-        (Community, Community.id == community_id),
-        (User, User.community_id == community_id),
-        (Group, Group.community_id == community_id),
-        (Membership, Membership.group_id.in_(select(Group.id).where(Group.community_id == community_id))),
-        (Deployment, Deployment.community_id == community_id),
-        (ProcessDefinition, ProcessDefinition.community_id == community_id),
-    ]
-    with sandbox.transaction() as session:
-        for table, condition in own:
-            columns = table.__table__.columns
-            rows = source.execute(select(*columns).where(condition)).mappings().all()
-            if rows:
-                session.execute(insert(table), [dict(row) for row in rows])
-    return sandbox
-
-
-def _start(session: Session, start: StartArguments, now: datetime) -> ProcessInstance:
-    definition = session.get_one(ProcessDefinition, start.definition_id)
-    community_id = definition.community_id
-    return process_instances.start(
-        session,
-        definition,
-        now=now,
-        actor=None,
-        title=start.title,
-        data=start.data,
-        facts=start.facts,
-        roles=start.roles,
-        owner=identity.user(session, community_id, start.owner) if start.owner else None,
-        owner_group=identity.group(session, community_id, start.owner_group) if start.owner_group else None,
-    )
-
-
-def _handlers(
-    session: Session, instance: ProcessInstance, functions: Mapping[str, service_tasks.Function]
-) -> dict[str, jobs.Handler]:
-    """What does the jobs that move cases: messages, signals and service tasks. Mails are the observers' matter."""
-    topics = deployments.compiled(session, instance).specification.topics
-    known = {topic: functions.get(topic, lambda session, call: {}) for topic in topics}
-    return {**messages.handlers(), **service_tasks.handlers(known)}
-
-
-def _do_jobs(sandbox: Database, handlers: Mapping[str, jobs.Handler], now: datetime) -> None:
-    for _ in range(MAX_ACTS):
-        if not jobs.run_one(sandbox, handlers, now):
-            return
-
-
-def _message_comes(sandbox: Database, instance_id: int, now: datetime) -> bool:
-    """Nothing else happens: let the message or signal come that the case has waited for longest, if any."""
-    with sandbox.transaction() as session:
-        query = select(EventSubscription).where(EventSubscription.instance_id == instance_id)
-        waits = session.scalars(query.order_by(EventSubscription.id).limit(1)).first()
-        if waits is None:
-            return False
-        thrown = Thrown(kind=waits.kind, name=waits.name, correlation=waits.correlation, payload={})
-        outgoing.post(session, waits.community_id, thrown, now=now)
-    return True
-
-
-def _next_act(
-    sandbox: Database, instance_id: int, now: datetime, calendar: Calendar
-) -> tuple[datetime, int | None] | None:
-    """The next thing that happens: someone answers on the due date, or a timer is due."""
-    with sandbox.reading() as session:
-        instance = session.get_one(ProcessInstance, instance_id)
-        if instance.state != "active":
-            return None
-        tasks = session.scalars(
-            select(UserTask).where(UserTask.instance_id == instance_id, UserTask.state == "open")
-        ).all()
-        acts: list[tuple[datetime, int | None]] = [(_acting_moment(t, now, calendar), t.id) for t in tasks]
-        if instance.wake_at is not None:
-            acts.append((max(now, instance.wake_at), None))
-    return min(acts, key=lambda act: (act[0], act[1] or 0), default=None)
-
-
-def _acting_moment(task: UserTask, now: datetime, calendar: Calendar) -> datetime:
-    if task.due_date is not None:
-        return max(now, calendar.at(task.due_date, ACTING_TIME))
-    # Nothing says when: the next working day.
-    opened = calendar.local_date(task.opened_at)
-    return max(now, calendar.at(calendar.working_days_after(opened, 1), ACTING_TIME))
-
-
-def _answer(session: Session, task_id: int, scenario: Scenario, now: datetime) -> None:
-    task = session.get_one(UserTask, task_id)
-    element = deployments.element(session, task.instance, task.step)
-    answers = scenario(task.step, element)
-    user_tasks.answer_unchecked(session, task_id, answers if answers is not None else plan_outcome(element), now=now)
-
-
-def plan_outcome(element: UserTaskElement) -> dict[str, Any]:
-    """The answers that take the model's main path."""
-    pairs = (part.partition("=") for part in element.properties.get("planOutcome", "").split(";"))
-    return {name.strip(): _literal(value.strip()) for name, sign, value in pairs if sign}
-
-
-def _literal(text: str) -> object:
-    return {"true": True, "false": False}.get(text, text)
-
-
 # --- reading the plan -------------------------------------------------------------------------------------------------
 
 
-def _planned(sandbox: Database, instance_id: int, calendar: Calendar) -> tuple[PlannedStep, ...]:
-    with sandbox.reading() as session:
+def steps(rehearsal: Rehearsal) -> tuple[PlannedStep, ...]:
+    """Every step of a rehearsed case in the order they opened, also those that a continued case has behind it."""
+    instance_id = rehearsal.instance_id
+    with rehearsal.database.reading() as session:
         instance = session.get_one(ProcessInstance, instance_id)
+        calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
         rows = session.scalars(
             select(Step).where(Step.instance_id == instance_id).order_by(Step.opened_at, Step.id)
         ).all()

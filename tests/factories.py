@@ -9,7 +9,7 @@ from engine.bpmn.reading import UserTaskElement
 from engine.form_definitions import ITEM_KEY, Field
 from engine.form_nodes import FieldNode, GroupNode, Node, RowsNode
 from engine.forms import Form
-from engine.planning import plan_outcome
+from engine.rehearsing import plan_outcome
 
 #: Tried in turn where a field wants a pattern.
 _TEXTS = ("Tekst", "https://www.example.org/dokument", "17/26", "12345678", "kari@example.org")

@@ -1,21 +1,24 @@
 """The plan of a case in the reader's words: every step with its date and why, and the mails it will send."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
+from typing import Self
 
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
 from agreements.starting import Prepared
-from engine import identity, planning
+from engine import identity, planning, rehearsing
 from engine.calendar import Calendar
 from engine.database import Database
 from engine.deployments import element
 from engine.form_answers import MONTHS
 from engine.model import Community
-from engine.planning import PlannedStep, Reason, Rehearsal, StartArguments
+from engine.planning import PlannedStep, Reason
+from engine.rehearsing import Onlooker, StartArguments
 from notifications import delivery, reconciling
 from notifications.settings import NotificationSettings
 from web.formatting import antall, dag, virkedager
@@ -72,8 +75,12 @@ class _Postbox:
         self._mails: dict[tuple[datetime, str], list[str]] = {}
         self._now = datetime.min.replace(tzinfo=UTC)
 
+    def conversation(self) -> AbstractContextManager[Self]:
+        """Itself: this is the mailer."""
+        return nullcontext(self)
+
     def send(self, message: EmailMessage, to: str) -> None:
-        """Keep a mail; this is the mailer."""
+        """Keep a mail."""
         name = message["To"].addresses[0].display_name or to
         self._mails.setdefault((self._now, str(message["Subject"])), []).append(name)
 
@@ -108,15 +115,15 @@ def plan_for(session: Session, community: Community, prepared: Prepared, *, now:
         definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
         roles=prepared.roles, owner_group=prepared.owner_group,
     )  # fmt: skip
-    rehearsal = planning.rehearse(
-        session, start, now=now, functions=FUNCTIONS, elapsed=postbox.elapsed, happened=postbox.happened
-    )
+    onlooker = Onlooker(elapsed=postbox.elapsed, happened=postbox.happened)
+    rehearsal = rehearsing.rehearse(session, start, now=now, functions=FUNCTIONS, onlooker=onlooker)
+    planned = planning.steps(rehearsal)
     rehearsal.database.dispose()
     calendar = identity.calendar_of(community)
     today = calendar.local_date(now)
-    steps = tuple(_step(s, prepared.facts, calendar, today) for s in rehearsal.steps)
+    steps = tuple(_step(s, prepared.facts, calendar, today) for s in planned)
     stopped = [f"Planen stopper: {rehearsal.stopped}"] if rehearsal.stopped else []
-    return CasePlan(steps=steps, mails=postbox.mails, warnings=(*_tight(rehearsal), *stopped))
+    return CasePlan(steps=steps, mails=postbox.mails, warnings=(*_tight(planned), *stopped))
 
 
 def _step(step: PlannedStep, facts: Mapping[str, date], calendar: Calendar, today: date) -> Step:
@@ -185,9 +192,9 @@ def note_words(due: date | None, calendar: Calendar) -> str:
     return "" if calendar.is_working_day(due) else "ingen virkedag"
 
 
-def _tight(rehearsal: Rehearsal) -> list[str]:
+def _tight(planned: Sequence[PlannedStep]) -> list[str]:
     found = []
-    for step in rehearsal.steps:
+    for step in planned:
         if step.due is not None and step.working_days is not None:
             if step.due < step.opens:
                 found.append(f"«{step.name}» har frist før steget åpner. Velg et senere møte.")

@@ -10,11 +10,12 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
-from engine import planning
+from engine import planning, rehearsing
 from engine.calendar import Calendar
 from engine.errors import EngineError
 from engine.model import Group, ProcessInstance, Step, User
-from engine.planning import PlannedStep, StartArguments
+from engine.planning import PlannedStep
+from engine.rehearsing import StartArguments
 from web.formatting import Formatter, liste, tallord
 from web.timeline import Drawing, Meeting, Row, Span, draw
 
@@ -104,12 +105,13 @@ def _rehearse(session: Session, instance: ProcessInstance) -> tuple[PlannedStep,
         owner=owner.key if owner and owner.active else None, owner_group=group.key if group else None,
     )  # fmt: skip
     try:
-        rehearsal = planning.rehearse(session, start, now=instance.started_at, functions=FUNCTIONS)
+        rehearsal = rehearsing.rehearse(session, start, now=instance.started_at, functions=FUNCTIONS)
     except EngineError:
         # The page has the dates that are; a plan that can't be made any more is no reason to refuse it.
         return ()
+    planned = planning.steps(rehearsal)
     rehearsal.database.dispose()
-    return rehearsal.steps
+    return planned
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
