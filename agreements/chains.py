@@ -3,6 +3,7 @@
 Whether a plan fits its meetings is asked of the rehearsal; here meetings are only looked for.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,8 +19,8 @@ class Link:
     """A meeting on the way, and the day its papers go out."""
 
     body: str
-    date: date
-    papers: date
+    date: dt.date
+    papers: dt.date
 
 
 @dataclass(frozen=True, kw_only=True)
