@@ -101,6 +101,14 @@ def add_meeting(
     return made
 
 
+def meeting_on(session: Session, body: Body, d: date) -> Meeting:
+    """The body's meeting that day, added where there is none: those who start cases at once share it."""
+    # Whoever comes second waits here, and then sees the meeting of the first.
+    session.execute(select(Body.id).where(Body.id == body.id).with_for_update())
+    found = session.scalar(select(Meeting).where(Meeting.body_id == body.id, Meeting.date == d))
+    return found or add_meeting(session, body, d)
+
+
 def meeting_warnings(calendar: Calendar, body: Body, d: date, today: date) -> list[MeetingWarning]:
     """What is odd about a meeting of `body` on `d`, seen from `today`; nothing here forbids it."""
     found = [

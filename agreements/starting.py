@@ -176,7 +176,7 @@ def _open_case(session: Session, prepared: Prepared, instance: ProcessInstance) 
         commissioned_by=prepared.commissioned_by,
     )
     for chosen in prepared.meetings:
-        meeting = chosen.meeting or bodies.add_meeting(session, chosen.body, chosen.date)
+        meeting = chosen.meeting or bodies.meeting_on(session, chosen.body, chosen.date)
         cases.bind_meeting(session, case, chosen.fact, meeting)
 
 

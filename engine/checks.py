@@ -4,11 +4,12 @@ Reads only. Cases are gone through a few at a time, each few as they were at one
 working processes and on any number of cases.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, case, exists, func, select
+from sqlalchemy import Select, case, exists, func, select, text
 from sqlalchemy.orm import Session
 
 from engine import history, incidents, process_instances
@@ -40,6 +41,7 @@ _ENDED = ("completed", "cancelled")
 
 _RESUME = "`avtaleflyt case suspend {case}` and `avtaleflyt case resume {case}` make its rows agree with its state."
 _COMPARE = "Somebody has changed rows by hand, or it is a fault of ours: compare with the latest back-up."
+_LIVES = "Let it come to its end; the check without `--ended` takes no offence at what still goes on."
 _WORKER = "See the worker's log. While a worker catches up after a standstill, check again later."
 
 
@@ -72,6 +74,7 @@ class Overdue:
 def faults(database: Database, *, now: datetime) -> Iterator[Fault]:
     """Everything of the engine's that does not hold."""
     with database.snapshot() as session:
+        yield from _orphans(session)
         yield from _counters(session)
         yield from _open_work(session)
         yield from _ended_cases(session)
@@ -108,7 +111,37 @@ def _count(session: Session, query: Select[str | None] | Select[int]) -> int:
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
+def unended(session: Session) -> Iterator[Fault]:
+    """What is left to do: nothing should be, once everything has ended."""
+    running = select(ProcessInstance.public_id, ProcessInstance.state).where(ProcessInstance.state.in_(RUNNING))
+    for case_id, state in session.execute(running):
+        yield Fault(rule="not-ended", case=case_id, what=f"The case is {state}", remedy=_LIVES)
+    undone = select(Job.id, Job.kind, Job.state).where(Job.state.not_in(("done", "dropped")))
+    for job_id, kind, state in session.execute(undone):
+        yield Fault(rule="not-ended", case=None, what=f"Job {job_id} ({kind}) is {state}", remedy=_LIVES)
+
+
 # --- rows among themselves --------------------------------------------------------------------------------------------
+
+
+def _orphans(session: Session) -> Iterator[Fault]:
+    """Every row belongs to a case that is there, and to the same one as the row it hangs on."""
+    if session.get_bind().dialect.name == "sqlite":
+        # PostgreSQL never lets go of this rule; a SQLite file may have been written to without it.
+        for table, row_id, parent, _key in session.execute(text("PRAGMA foreign_key_check")):
+            what = f"Row {row_id} of {table} belongs to a {parent} that does not exist"
+            yield Fault(rule="orphan", case=None, what=what, remedy=_COMPARE)
+    for column, parent in ((UserTask.step_id, Step), (HistoryEvent.task_id, UserTask)):
+        child = column.class_
+        query = (
+            select(ProcessInstance.public_id, child.id)
+            .join(child, child.instance_id == ProcessInstance.id)
+            .join(parent, parent.id == column)
+            .where(parent.instance_id != child.instance_id)
+        )
+        for case_id, row_id in session.execute(query):
+            what = f"Row {row_id} of {child.__tablename__} hangs on a {parent.__tablename__} of another case"
+            yield Fault(rule="orphan", case=case_id, what=what, remedy=_COMPARE)
 
 
 def _counters(session: Session) -> Iterator[Fault]:
@@ -118,12 +151,13 @@ def _counters(session: Session) -> Iterator[Fault]:
         HistoryEvent.instance_id == UserTask.instance_id, HistoryEvent.task_id == UserTask.id,
         HistoryEvent.kind == "party-removed",
     )  # fmt: skip
-    asked = func.sum(case(((UserTask.state == "withdrawn") & removed, 0), else_=1))
+    not_asked = UserTask.id.is_(None) | ((UserTask.state == "withdrawn") & removed)
+    asked = func.sum(case((not_asked, 0), else_=1))
     answered = func.sum(case((UserTask.state == "completed", 1), else_=0))
     query = (
         select(ProcessInstance.public_id, Step.element_id, Step.total, Step.completed, asked, answered)
         .join(Step, Step.instance_id == ProcessInstance.id)
-        .join(UserTask, UserTask.step_id == Step.id)
+        .outerjoin(UserTask, UserTask.step_id == Step.id)
         .group_by(Step.id, ProcessInstance.public_id, Step.element_id, Step.total, Step.completed)
         .having((asked != Step.total) | (answered != Step.completed))
     )
@@ -230,11 +264,56 @@ def _case(session: Session, instance: ProcessInstance, now: datetime) -> Iterato
 
 def _history(session: Session, instance: ProcessInstance) -> Iterator[Fault]:
     query = select(HistoryEvent).where(HistoryEvent.instance_id == instance.id).order_by(HistoryEvent.sequence)
+    told = _Told()
     with session.scalars(query.execution_options(yield_per=EVENTS_AT_ONCE)) as events:
-        broken = history.broken_at(instance, events)
+        broken = history.broken_at(instance, told.of(events))
     if broken is not None:
         what = f"The history does not hold from event {broken} on: it was changed, or events are missing"
         yield Fault(rule="history-chain", case=instance.public_id, what=what, remedy=_COMPARE)
+        return
+    steps = session.scalars(select(Step).where(Step.instance_id == instance.id)).all()
+    for rule, what in (*_told_of_case(instance, told), *_told_of_steps(steps, told)):
+        yield Fault(rule=rule, case=instance.public_id, what=what, remedy=_COMPARE)
+
+
+@dataclass
+class _Told:
+    """What a history says happened, counted while it is read."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    #: Step -> how often it ended.
+    ends: Counter[int] = field(default_factory=Counter)
+
+    def of(self, events: Iterable[HistoryEvent]) -> Iterator[HistoryEvent]:
+        """The same events."""
+        for event in events:
+            self.kinds[event.kind] += 1
+            if event.kind.startswith("step-") and "step" in event.data:
+                self.ends[event.data["step"]] += 1
+            yield event
+
+
+def _told_of_case(instance: ProcessInstance, told: _Told) -> Iterator[tuple[str, str]]:
+    """A case starts once, and ends once for each time that it was brought back."""
+    if told.kinds["started"] != 1:
+        yield "started-once", f"The history says that it was started {told.kinds['started']} times"
+    ends = told.kinds["completed"] + told.kinds["cancelled"]
+    if ends > 1 + told.kinds["reopened"] + told.kinds["taken-back"]:
+        yield "ended-once", f"The history says that it ended {ends} times"
+    if instance.state in _ENDED and not told.kinds[instance.state]:
+        yield "ended-once", f"It is {instance.state}, and the history does not say so"
+
+
+def _told_of_steps(steps: Sequence[Step], told: _Told) -> Iterator[tuple[str, str]]:
+    """A step opens once, and ends once unless an answer was taken back: no timer and no answer counts twice."""
+    if told.kinds["step-opened"] != len(steps):
+        opened = told.kinds["step-opened"]
+        yield "step-once", f"The history says that {opened} steps were opened; there are {len(steps)}"
+    most = 1 + told.kinds["taken-back"]
+    for step in steps:
+        if not (0 if step.state == "open" else 1) <= told.ends[step.id] <= most:
+            ends = told.ends[step.id]
+            yield "step-once", f"{step.element_id} is {step.state}; the history says that it ended {ends} times"
 
 
 def _live_state(session: Session, instance: ProcessInstance, now: datetime) -> Iterator[Fault]:

@@ -4,21 +4,23 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import event, select
-from sqlalchemy.orm import Mapper, ORMExecuteState, Session, joinedload, object_session
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, aliased, joinedload, object_session
 
 from engine import starts
 from engine.bpmn.decisions import Decision, read_decisions
 from engine.bpmn.lint import lint
 from engine.bpmn.parsing import Specification, compile_models
 from engine.bpmn.reading import Model, UserTaskElement, processes_in, read
+from engine.calendar import Calendar
 from engine.errors import Finding, InvalidInput, ModelRefused, NotFound
 from engine.form_definitions import FormError
+from engine.forms import Form
 from engine.forms import load as load_form
 from engine.model import Deployment, ProcessDefinition, ProcessInstance, Step
 
@@ -33,6 +35,9 @@ class Source:
     decisions: Mapping[str, str] = field(default_factory=dict)
 
 
+_NO_FORM = {"id": "empty", "type": "default", "components": []}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
     """A definition with everything it calls, ready to run, and all their forms."""
@@ -40,6 +45,15 @@ class Compiled:
     specification: Specification
     #: Process id -> form key -> form definition: each version has its own.
     forms: Mapping[str, Mapping[str, dict[str, Any]]]
+    #: Forms as they were read, by call path and key: reading one takes longer than checking an answer to it.
+    _read: dict[tuple[str, str | None], Form] = field(default_factory=dict)
+
+    def form_to_ask(self, call_path: str, key: str | None, calendar: Calendar) -> Form:
+        """The form at `call_path`, ready to be asked; an empty one where there is none."""
+        place = (call_path, key)
+        if place not in self._read:
+            self._read[place] = load_form(self.form(call_path, key) or _NO_FORM)
+        return replace(self._read[place], calendar=calendar)
 
     def form(self, call_path: str, key: str | None) -> dict[str, Any] | None:
         """The form as the model that runs at `call_path` was deployed with it; else its caller's, who may name one."""
@@ -50,12 +64,12 @@ class Compiled:
                 return found
         return None
 
-    @property
+    @cached_property
     def names_read(self) -> frozenset[str]:
         """The names that any expression reads: only these become process variables."""
         return frozenset().union(*(m.names_read for m in self.specification.models.values()))
 
-    @property
+    @cached_property
     def roles(self) -> dict[str, str]:
         """Every lane that somebody must be bound to, here and in what is called: id and name."""
         return {key: name for m in self.specification.models.values() for key, name in m.roles.items()}
@@ -216,10 +230,15 @@ def _checksum(xml: str, forms: Mapping[str, Any], decisions: Mapping[str, str]) 
 
 
 def _latest(session: Session, community_id: int) -> dict[str, ProcessDefinition]:
-    query = (
-        select(ProcessDefinition)
-        .where(ProcessDefinition.community_id == community_id)
-        .order_by(ProcessDefinition.version)
+    """The newest version of every process, by key."""
+    other = aliased(ProcessDefinition)
+    newest = (
+        select(func.max(other.version))
+        .where(other.community_id == community_id, other.key == ProcessDefinition.key)
+        .scalar_subquery()
+    )
+    query = select(ProcessDefinition).where(
+        ProcessDefinition.community_id == community_id, ProcessDefinition.version == newest
     )
     return {d.key: d for d in session.scalars(query)}
 
@@ -231,11 +250,14 @@ def latest_definitions(session: Session, community_id: int) -> list[ProcessDefin
 
 def latest(session: Session, community_id: int, key: str) -> ProcessDefinition:
     """The newest version of a process. Raises NotFound naming those there are."""
-    deployed = _latest(session, community_id)
-    if key not in deployed:
-        known = ", ".join(sorted(deployed)) or "none; deploy one first"
+    query = select(ProcessDefinition).where(
+        ProcessDefinition.community_id == community_id, ProcessDefinition.key == key
+    )
+    found = session.scalar(query.order_by(ProcessDefinition.version.desc()).limit(1))
+    if found is None:
+        known = ", ".join(sorted(_latest(session, community_id))) or "none; deploy one first"
         raise NotFound(f"There is no process {key!r}. Deployed: {known}.", key=key)
-    return deployed[key]
+    return found
 
 
 def _called(model: Model, available: Mapping[str, Model]) -> list[Model]:
@@ -256,8 +278,9 @@ def _called(model: Model, available: Mapping[str, Model]) -> list[Model]:
 
 def pin(session: Session, definition: ProcessDefinition) -> dict[str, Any]:
     """The versions a new case runs on: its own and those of everything it calls, for as long as it lives."""
-    deployed = _latest(session, definition.community_id)
-    called = _called(model_of(definition.xml, definition.key), {k: model_of(d.xml, k) for k, d in deployed.items()})
+    model = model_of(definition.xml, definition.key)
+    deployed = _latest(session, definition.community_id) if model.calls else {}
+    called = _called(model, {k: model_of(d.xml, k) for k, d in deployed.items()})
     pinned = [definition, *(deployed[m.process_id] for m in called)]
     return {d.key: {"id": d.id, "checksum": d.checksum} for d in pinned}
 

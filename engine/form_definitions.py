@@ -155,6 +155,15 @@ def rows_of(components: Sequence[Component]) -> Iterator[Rows]:
             yield from rows_of(component.components)
 
 
+def conditions_of(components: Sequence[Component]) -> Iterator[Expression]:
+    """Every condition, those inside groups and rows too."""
+    for component in components:
+        if component.hide is not None:
+            yield component.hide
+        if isinstance(component, Group | Rows):
+            yield from conditions_of(component.components)
+
+
 def _component(raw: object, *, in_rows: bool) -> Component:
     definition = _mapping(raw, "component")
     kind = definition.get("type")

@@ -18,6 +18,7 @@ from engine.form_definitions import (
     ITEM_KEY,
     Component,
     Definition,
+    Field,
     FormError,
     fields_of,
     read_components,
@@ -59,7 +60,11 @@ class Form:
 
     def validate(self, answers: Mapping[str, object], inputs: Mapping[str, object]) -> list[FieldError]:
         """What is missing or wrong, in the form's order; hidden fields are not asked for."""
-        nodes = self.nodes(answers, inputs)
+        return self._validate(self.nodes(answers, inputs), answers, inputs)
+
+    def _validate(
+        self, nodes: Sequence[Node], answers: Mapping[str, object], inputs: Mapping[str, object]
+    ) -> list[FieldError]:
         misshapen = {
             rows.path for rows in rows_of(self.components) if not form_answers.is_row_list(answers.get(rows.path))
         }
@@ -69,7 +74,8 @@ class Form:
         self, data: Mapping[str, object], inputs: Mapping[str, object]
     ) -> tuple[Answers, list[FieldError]]:
         """For the API and commands: as `clean` and `validate`, and refuses keys that the form doesn't have."""
-        return self.clean(data, inputs), [*self._unknown(data), *self.validate(data, inputs)]
+        nodes = self.nodes(data, inputs)
+        return _collect(nodes), [*self._unknown(data), *self._validate(nodes, data, inputs)]
 
     def summary(
         self,
@@ -89,11 +95,18 @@ class Form:
 
     def facts(self, answers: Mapping[str, object], inputs: Mapping[str, object]) -> dict[str, date]:
         """The dates that these answers set, by the fact's name (`properties.setsFact`)."""
+        if not any(found.properties.get("setsFact") for found in self._fields()):
+            return {}
         return {
             str(node.field.properties["setsFact"]): date.fromisoformat(str(node.value))
             for node in field_nodes(self.nodes(answers, inputs))
             if node.field.properties.get("setsFact") and form_answers.is_iso_date(node.value)
         }
+
+    def _fields(self) -> Iterator[Field]:
+        yield from fields_of(self.components)
+        for rows in rows_of(self.components):
+            yield from fields_of(rows.components)
 
     def _unknown(self, data: Mapping[str, object]) -> Iterator[FieldError]:
         known = [found.key for found in fields_of(self.components)] + [r.path for r in rows_of(self.components)]

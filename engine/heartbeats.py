@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -40,16 +40,11 @@ class Pulse:
         #: When the clock last began a turn here; None before the first.
         self.turned_at: datetime | None = None
 
-    def beating(self, drain: Callable[[datetime], int]) -> Callable[[datetime], int]:
-        """`drain`, which also says that the clock turns."""
-
-        def turn(now: datetime) -> int:
-            self.turned_at = now
-            with self._writing:
-                self._say(now)
-            return drain(now)
-
-        return turn
+    def beat(self, now: datetime) -> None:
+        """The clock turns; once a minute that is written down."""
+        self.turned_at = now
+        with self._writing:
+            self._say(now)
 
     def stop(self) -> None:
         """The process ends in an orderly way: it is no worker that went missing."""
@@ -67,7 +62,10 @@ class Pulse:
             renewed = update(WorkerHeartbeat).where(WorkerHeartbeat.name == self._name).values(seen_at=now)
             if session.execute(renewed.returning(WorkerHeartbeat.id)).first() is None:
                 session.add(self._row(now))
-            session.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.seen_at < now - KEPT))
+            # Another that clears away now, or renews its own row after a long sleep, is not waited for.
+            old = select(WorkerHeartbeat.id).where(WorkerHeartbeat.seen_at < now - KEPT)
+            gone = old.with_for_update(skip_locked=True).scalar_subquery()
+            session.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.id.in_(gone)))
         self._written_at = now
 
     def _row(self, now: datetime) -> WorkerHeartbeat:

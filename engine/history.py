@@ -6,16 +6,31 @@ Codes and ids are chained; a person's free text stands outside with a salted dig
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
-from engine.model import HistoryEvent, ProcessInstance
+from engine.database import append
+from engine.model import HistoryEvent, ProcessInstance, User
 
+#: What nobody is told of who came second: it changed nothing of theirs, or only follows from what did.
+_BESIDE = (
+    "draft-saved", "document-added", "document-removed", "reminded", "address-corrected", "mail-resent",
+    "step-opened", "step-completed",
+)  # fmt: skip
+#: What happens to a case and so to every task in it.
+_TO_ALL = (
+    "suspended", "resumed", "cancelled", "reopened", "completed", "skipped", "step-closed", "moved", "migrated",
+)  # fmt: skip
+#: What the chain holds fast of an event, in the order in which it is hashed.
+_CHAINED = (
+    "instance_id", "sequence", "at", "kind", "actor_id", "on_behalf_of_id", "task_id", "data", "note_digest",
+    "request_id",
+)  # fmt: skip
 #: The request or command that acts now; pages and commands set it.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -31,31 +46,31 @@ def record(
     task_id: int | None = None,
     note: str | None = None,
     **data: Any,
-) -> HistoryEvent:
+) -> None:
     """Append one event. The caller holds the instance row, so the chain has one writer."""
     instance.history_length += 1
     salt = secrets.token_hex(16) if note else None
-    event = HistoryEvent(
-        instance_id=instance.id, sequence=instance.history_length, at=now, kind=kind, actor_id=actor_id,
-        on_behalf_of_id=on_behalf_of_id, task_id=task_id, data=data, note=note, note_salt=salt,
-        note_digest=_digest(salt, note), request_id=request_id.get(),
-    )  # fmt: skip
-    event.hash = _chain(instance.history_hash, event)
-    instance.history_hash = event.hash
-    session.add(event)
-    return event
+    known = {
+        "instance_id": instance.id, "sequence": instance.history_length, "at": now, "kind": kind, "actor_id": actor_id,
+        "on_behalf_of_id": on_behalf_of_id, "task_id": task_id, "data": data, "note_digest": _digest(salt, note),
+        "request_id": request_id.get(),
+    }  # fmt: skip
+    instance.history_hash = _chain(instance.history_hash, known)
+    append(session, HistoryEvent, **known, note=note, note_salt=salt, hash=instance.history_hash)
 
 
 def _digest(salt: str | None, note: str | None) -> str | None:
     return hashlib.sha256(f"{salt}{note}".encode()).hexdigest() if note else None
 
 
-def _chain(before: str, event: HistoryEvent) -> str:
-    content = [
-        before, event.instance_id, event.sequence, event.at.isoformat(), event.kind, event.actor_id,
-        event.on_behalf_of_id, event.task_id, event.data, event.note_digest, event.request_id,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _chain(before: str, known: Mapping[str, Any]) -> str:
+    content = [before, *(known[name] for name in _CHAINED)]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=datetime.isoformat)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _known(event: HistoryEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _CHAINED}
 
 
 def events(session: Session, instance: ProcessInstance) -> list[HistoryEvent]:
@@ -64,13 +79,32 @@ def events(session: Session, instance: ProcessInstance) -> list[HistoryEvent]:
     return list(session.scalars(query))
 
 
+def last_act(instance: ProcessInstance, task_id: int | None = None) -> dict[str, Any]:
+    """Who did what last, to the case or to one task of it, for whoever came second: `act`, `by` (a user's key), `at`.
+
+    Empty for a case that is not in the database.
+    """
+    session = object_session(instance)
+    if session is None:
+        return {}
+    query = (
+        select(HistoryEvent.kind, HistoryEvent.at, User.key)
+        .outerjoin(User, User.id == HistoryEvent.actor_id)
+        .where(HistoryEvent.instance_id == instance.id, HistoryEvent.kind.not_in(_BESIDE))
+    )
+    if task_id is not None:
+        query = query.where((HistoryEvent.task_id == task_id) | HistoryEvent.kind.in_(_TO_ALL))
+    last = session.execute(query.order_by(HistoryEvent.sequence.desc()).limit(1)).first()
+    return {"act": last.kind, "by": last.key, "at": last.at.isoformat()} if last is not None else {}
+
+
 def broken_at(instance: ProcessInstance, chain: Iterable[HistoryEvent]) -> int | None:
     """The first sequence number where the chain does not hold, or None when it is whole."""
     before, expected = "", 0
     for event in chain:
         expected += 1
         note_holds = event.note is None or _digest(event.note_salt, event.note) == event.note_digest
-        if event.sequence != expected or _chain(before, event) != event.hash or not note_holds:
+        if event.sequence != expected or _chain(before, _known(event)) != event.hash or not note_holds:
             return expected
         before = event.hash
     return None if (expected, before) == (instance.history_length, instance.history_hash) else expected + 1

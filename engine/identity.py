@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, or_, select
+from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm.interfaces import ORMOption
 
 from engine.calendar import Calendar
 from engine.errors import InvalidInput, NotAllowed, NotFound
@@ -34,22 +35,54 @@ def person(session: Session, user: User) -> Person:
     return person_by_id(session, user.id)
 
 
+#: Columns rather than whole rows, and composed once: every act asks this, and so it costs half.
+_PERSON = (
+    select(User.id, User.key, User.name, User.community_id, User.is_admin, Group.id, Group.key)
+    .outerjoin(Membership, Membership.user_id == User.id)
+    .outerjoin(Group, Group.id == Membership.group_id)
+    .where(User.id == bindparam("user"), User.active)
+)
+
+
 def person_by_id(session: Session, user_id: int) -> Person:
     """The active user with their memberships, in one query. Raises NotAllowed."""
+    rows = session.execute(_PERSON, {"user": user_id}).all()
+    if not rows:
+        raise NotAllowed("You are no longer active here.")
+    id_, key, name, community_id, is_admin, *_ = rows[0]
+    return Person(
+        id=id_, key=key, name=name, community_id=community_id, is_admin=is_admin,
+        group_ids=frozenset(r[5] for r in rows if r[5]), group_keys=frozenset(r[6] for r in rows if r[6]),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """Someone who asks for something: their row, their community, and who they are."""
+
+    user: User
+    community: Community
+    person: Person
+
+
+def arrival(session: Session, user_id: int | ScalarSelect[int]) -> Arrival | None:
+    """The active user with everything that each request wants to know of them, in one query; None where none is."""
     query = (
-        select(User, Group.id, Group.key)
+        select(User, Community, Group.id, Group.key)
+        .join(Community, Community.id == User.community_id)
         .outerjoin(Membership, Membership.user_id == User.id)
         .outerjoin(Group, Group.id == Membership.group_id)
         .where(User.id == user_id, User.active)
     )
     rows = session.execute(query).all()
     if not rows:
-        raise NotAllowed("You are no longer active here.")
+        return None
     found = rows[0][0]
-    return Person(
+    who = Person(
         id=found.id, key=found.key, name=found.name, community_id=found.community_id, is_admin=found.is_admin,
-        group_ids=frozenset(r[1] for r in rows if r[1]), group_keys=frozenset(r[2] for r in rows if r[2]),
+        group_ids=frozenset(r[2] for r in rows if r[2]), group_keys=frozenset(r[3] for r in rows if r[3]),
     )  # fmt: skip
+    return Arrival(user=found, community=rows[0][1], person=who)
 
 
 def user(session: Session, community_id: int, key: str) -> User:
@@ -140,9 +173,11 @@ def instance_by_id(session: Session, person: Person, public_id: str) -> ProcessI
     return found
 
 
-def task_by_id(session: Session, person: Person, public_id: str) -> UserTask:
-    """The task, if it concerns them or they own its case. Raises NotFound."""
-    task = session.scalar(select(UserTask).where(UserTask.public_id == public_id))
+def task_by_id(session: Session, person: Person, public_id: str, *options: ORMOption) -> UserTask:
+    """The task, if it concerns them or they own its case; `options` say what is read with it. Raises NotFound."""
+    # Whose case it is, is asked in any case.
+    query = select(UserTask).where(UserTask.public_id == public_id)
+    task = session.scalar(query.options(joinedload(UserTask.instance), *options))
     if task is None or not (concerns(person, task) or owns(person, task.instance)):
         raise NotFound(f"There is no task {public_id} that you may see.")
     return task

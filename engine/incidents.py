@@ -6,16 +6,18 @@ Rows only; what a person does about an incident is in `mending`, and the case mo
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from engine import history
 from engine.bpmn.execution import Execution, Place
+from engine.database import MomentQuery
 from engine.errors import ElementFailed, NotFound
 from engine.model import Incident, ProcessInstance, new_public_id
 
+T = TypeVar("T")
 #: Pauses before the engine tries by itself; after the last one only a person can.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 #: A longer value is not kept with the incident; the case itself still has it.
@@ -105,17 +107,28 @@ def variables_around(execution: Execution, failure: ElementFailed) -> dict[str, 
     return execution.variables(failure.call_path) if failure.call_path in known else {}
 
 
-def due(session: Session, now: datetime, limit: int) -> list[int]:
-    """Ids of the incidents that the engine is to try again now, longest waiting first."""
-    query = (
-        select(Incident.id)
-        .join(ProcessInstance, ProcessInstance.id == Incident.instance_id)
-        .where(Incident.retry_at <= now, Incident.resolved_at.is_(None), Incident.retry_at.is_not(None))
-        .where(ProcessInstance.state == "active")
+def moments() -> tuple[MomentQuery, ...]:
+    """When the engine next tries one again."""
+    return (_first(select(Incident.retry_at)),)
+
+
+def take_due(session: Session, now: datetime) -> Incident | None:
+    """The incident whose next try has waited longest; its case is held until the transaction ends.
+
+    Any number of workers may call this at once: each passes over the cases that are held.
+    """
+    query = _first(select(Incident).where(Incident.retry_at <= now))
+    return session.scalar(query.with_for_update(of=ProcessInstance, skip_locked=True))
+
+
+def _first(query: Select[T]) -> Select[T]:
+    """Of the incident that is to be tried again first."""
+    return (
+        query.join(ProcessInstance, ProcessInstance.id == Incident.instance_id)
+        .where(Incident.resolved_at.is_(None), Incident.retry_at.is_not(None), ProcessInstance.state == "active")
         .order_by(Incident.retry_at)
-        .limit(limit)
+        .limit(1)
     )
-    return list(session.scalars(query))
 
 
 def _plain(data: Mapping[str, object]) -> dict[str, Any]:

@@ -267,11 +267,13 @@ def _switch(
 ) -> Migrated:
     """Put the case on the other version as it stands; `_run` then lets everything follow."""
     if instance.state not in ("active", "suspended"):
-        raise NotOpen(f"The case {instance.title!r} is {instance.state}; only running cases are migrated.", why="ended")
+        ended = f"The case {instance.title!r} is {instance.state}; only running cases are migrated."
+        raise NotOpen(ended, why="ended", **history.last_act(instance))
     if to.community_id != instance.community_id or to.key != instance.definition.key:
         raise InvalidInput(f"The case runs {instance.definition.key}, not {to.key}.")
     if to.id == instance.definition_id:
-        raise InvalidInput(f"The case already runs version {to.version}.", why="same-version")
+        same = f"The case already runs version {to.version}."
+        raise InvalidInput(same, why="same-version", **history.last_act(instance))
     _require_no_time_lost(instance, now)
     old, new = specifications(session, instance, to)
     assert instance.state_document is not None, "a running case has a state"

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from engine.database import Database
+from engine.database import Database, MomentQuery, announce, append
 from engine.model import Job
 
+#: The lane in which everything about cases is done: timers, and the jobs that they and people ask for.
+LANE = "cases"
 LEASE = timedelta(minutes=2)
 #: Pauses after the first, second, … failure; after the last one the job has failed.
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 2, 5, 15, 30, 60, 120, 240, 480))
@@ -29,6 +31,8 @@ class Claimed:
     kind: str
     payload: Mapping[str, Any]
     instance_id: int | None
+    #: Times it was taken, this one included.
+    attempts: int
 
 
 #: Does the effect; may open transactions of its own. Raising means: try again later.
@@ -45,23 +49,38 @@ def enqueue(
     instance_id: int | None = None,
 ) -> None:
     """Ask for an effect once the caller's transaction is committed."""
-    session.add(Job(kind=kind, run_at=run_at, payload=payload or {}, unique_key=unique_key, instance_id=instance_id))
+    append(
+        session, Job, kind=kind, run_at=run_at, payload=payload or {}, unique_key=unique_key, instance_id=instance_id
+    )
+    announce(session, LANE, run_at)
+
+
+def moments() -> tuple[MomentQuery, ...]:
+    """When the next job is to be done, and when the next one is given back by a worker that died."""
+    queued = select(Job.run_at).where(Job.state == "queued").order_by(Job.run_at).limit(1)
+    leased = select(Job.lease_until).where(Job.state == "leased").order_by(Job.lease_until).limit(1)
+    return queued, leased
 
 
 def claim(database: Database, now: datetime, kinds: tuple[str, ...]) -> Claimed | None:
-    """Take the job that has waited longest, or None. Any number of workers may call this at once."""
-    due = or_(
-        (Job.state == "queued") & (Job.run_at <= now),
-        (Job.state == "leased") & (Job.lease_until <= now),
+    """Take a job that a dead worker left behind, else the one that has waited longest, or None.
+
+    Any number of workers may call this at once: each passes over what another is just taking.
+    """
+    left = select(Job.id).where(Job.state == "leased", Job.lease_until <= now).order_by(Job.lease_until)
+    waiting = select(Job.id).where(Job.state == "queued", Job.run_at <= now).order_by(Job.run_at, Job.id)
+    # Two queries that each read the head of an index: one that asked for both would sort everything that waits.
+    found = (q.where(Job.kind.in_(kinds)).limit(1).with_for_update(skip_locked=True) for q in (left, waiting))
+    taken = (
+        update(Job)
+        .where(Job.id == func.coalesce(*(query.scalar_subquery() for query in found)))
+        .values(state="leased", lease=Job.lease + 1, lease_until=now + LEASE, attempts=Job.attempts + 1)
+        .returning(Job.id, Job.lease, Job.kind, Job.payload, Job.instance_id, Job.attempts)
+        .execution_options(synchronize_session=False)
     )
     with database.transaction() as session:
-        query = select(Job).where(due, Job.kind.in_(kinds)).order_by(Job.run_at, Job.id).limit(1)
-        job = session.scalars(query.with_for_update(skip_locked=True)).first()
-        if job is None:
-            return None
-        job.state, job.lease, job.lease_until = "leased", job.lease + 1, now + LEASE
-        job.attempts += 1
-        return Claimed(id=job.id, lease=job.lease, kind=job.kind, payload=job.payload, instance_id=job.instance_id)
+        row = session.execute(taken).first()
+    return None if row is None else Claimed(**row._mapping)
 
 
 def run_one(database: Database, handlers: Mapping[str, Handler], now: datetime) -> bool:
@@ -79,13 +98,11 @@ def run_one(database: Database, handlers: Mapping[str, Handler], now: datetime) 
 
 
 def _record_failure(database: Database, job: Claimed, now: datetime, error: Exception) -> None:
-    with database.reading() as session:
-        attempts = session.scalar(select(Job.attempts).where(Job.id == job.id)) or 0
     text = f"{type(error).__name__}: {error}"[:2000]
-    if attempts > len(PAUSES):
+    if job.attempts > len(PAUSES):
         _record(database, job, state="failed", last_error=text)
     else:
-        _record(database, job, state="queued", last_error=text, run_at=now + PAUSES[attempts - 1])
+        _record(database, job, state="queued", last_error=text, run_at=now + PAUSES[job.attempts - 1])
 
 
 class LeaseLost(Exception):

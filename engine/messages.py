@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import deployments, history, identity, jobs, outgoing, process_instances, starts
@@ -110,12 +109,8 @@ def start_by_event(
     )  # fmt: skip
 
 
-def start_due(session: Session, subscription_id: int, *, now: datetime) -> bool:
-    """Start the case that a timer is due for, and let the timer wait for its next time. Safe to repeat and to race."""
-    row = session.scalar(select(EventSubscription).where(EventSubscription.id == subscription_id).with_for_update())
-    if row is None or row.due_at is None or row.due_at > now:
-        return False
+def start_due(session: Session, row: EventSubscription, *, now: datetime) -> None:
+    """Start the case that a timer, which the caller holds, is due for, and let it wait for its next time."""
     definition = session.get_one(ProcessDefinition, row.definition_id)
     starts.move_on(session, row, definition, deployments.model_of(definition.xml, definition.key), now)
     start_by_event(session, definition, row.token, {}, now=now)
-    return True

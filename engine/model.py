@@ -29,6 +29,9 @@ from engine.database import UtcDateTime
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 _RETRIED = text("retry_at IS NOT NULL AND resolved_at IS NULL")
+_COMPLETED = text("completed_by_id IS NOT NULL")
+_SUBMITTED = text("submitted_by_id IS NOT NULL")
+_ASKED = text("state IN ('open', 'submitted', 'pending')")
 _WAITING = text("wake_at IS NOT NULL AND state = 'active'")
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -257,6 +260,7 @@ class ProcessInstance(Base):
     history_length: Mapped[int] = mapped_column(default=0)
     history_hash: Mapped[str] = mapped_column(String(64), default="")
 
+    community: Mapped[Community] = relationship()
     definition: Mapped[ProcessDefinition] = relationship()
 
 
@@ -323,6 +327,19 @@ class UserTask(Base):
         Index("ix_user_task_approver", "approver_id", "state"),
         Index("ix_user_task_instance", "instance_id", "state"),
         Index("ix_user_task_open", "community_id", "state", "due_date", "id"),
+        # Who is still to answer in a step, and when the last of them is due, however many were asked.
+        Index("ix_user_task_asked", "step_id", "due_date", postgresql_where=_ASKED, sqlite_where=_ASKED),
+        # What someone has done: a task that waits is in neither of these two.
+        Index(
+            "ix_user_task_completed",
+            "completed_by_id",
+            "completed_at",
+            postgresql_where=_COMPLETED,
+            sqlite_where=_COMPLETED,
+        ),
+        Index(
+            "ix_user_task_submitted", "submitted_by_id", "state", postgresql_where=_SUBMITTED, sqlite_where=_SUBMITTED
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
-from engine import history, outgoing, process_instances
+from engine import history, jobs, outgoing, process_instances
+from engine.database import announce
 from engine.errors import NotFound, NotOpen
 from engine.model import Job, ProcessInstance
 
@@ -45,6 +46,7 @@ def retry_job(session: Session, job: Job, *, now: datetime, actor_id: int | None
     row = update(Job).where(Job.id == job.id, _RETRIED).values(state="queued", run_at=now, attempts=0)
     if session.execute(row.returning(Job.id)).first() is None:
         raise NotOpen("Only a job that failed can be tried again.")
+    announce(session, jobs.LANE, now)
 
 
 def may_drop(job: Job) -> bool:

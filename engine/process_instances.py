@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import ScalarSelect, Select, literal, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from engine import deployments, history, identity, incidents, jobs, outgoing, steps, undo
 from engine.bpmn.execution import Execution, Place
+from engine.database import MomentQuery, announce
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
 from engine.model import (
     Community,
@@ -29,6 +30,11 @@ from engine.model import (
 Act = Callable[[Execution], None]
 #: More steps than this without anybody to ask is a loop.
 MAX_SETTLINGS = 1_000
+#: A running case that waits for time. The state stands in the text, so that the index of just these is always used.
+_WAITING = (
+    ProcessInstance.wake_at.is_not(None),
+    ProcessInstance.state == literal("active", literal_execute=True),
+)
 
 
 def start(
@@ -65,30 +71,49 @@ def start(
     instance.roles = _bind_roles(session, instance, lanes, roles or {})
     instance.rounds, instance.open_incidents, instance.history_length, instance.revision = {}, 0, 0, 1
     instance.history_hash = ""
+    if (existing := _insert(session, instance, definition)) is not None:
+        return existing
+    with session.no_autoflush:  # one flush at the end writes each row once
+        _begin(session, instance, definition, now, event, payload or {})
+    return instance
+
+
+def _insert(session: Session, instance: ProcessInstance, definition: ProcessDefinition) -> ProcessInstance | None:
+    """Give the new case its id, which the rows around it need; answers the case that the same start made meanwhile."""
+    if instance.idempotency_key is None:
+        session.add(instance)
+        session.flush()
+        return None
     try:
         with session.begin_nested():
             session.add(instance)
-            session.flush()  # rows below need its id
+            session.flush()
     except IntegrityError:
         # The same start was sent twice at once: the one that was first to commit is the case.
-        if (existing := _started_before(session, definition, idempotency_key)) is None:
+        if (existing := _started_before(session, definition, instance.idempotency_key)) is None:
             raise
         return existing
+    return None
+
+
+def _begin(
+    session: Session, instance: ProcessInstance, definition: ProcessDefinition, now: datetime, event: str | None,
+    payload: Mapping[str, Any],
+) -> None:  # fmt: skip
     history.record(
         session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
         version=definition.version, facts=instance.facts, roles=instance.roles,
     )  # fmt: skip
     _let_see(session, instance)
     if event is not None:
-        instance.state_document = _begun_by(session, instance, event, payload or {}, now)
+        instance.state_document = _begun_by(session, instance, event, payload, now)
     _run(session, instance, now=now, act=None)
-    return instance
 
 
 def _let_see(session: Session, instance: ProcessInstance) -> None:
     """Owner, starter and everyone bound to a role may see the case."""
     bound = instance.roles.values()
-    steps.allow(
+    steps.admit(
         session,
         instance,
         [instance.owner_id, instance.started_by_id, *(r["id"] for r in bound if "user" in r)],
@@ -116,8 +141,9 @@ def _bind_roles(
     for role in given:
         if role not in lanes:
             raise InvalidInput(f"The process has no role {role!r}. Its roles: {', '.join(sorted(lanes))}.")
-    query = select(Group).where(Group.community_id == instance.community_id, Group.key.in_(list(lanes)))
-    bound: dict[str, Any] = {g.key: {"group": g.key, "id": g.id} for g in session.scalars(query)}
+    keys = sorted(set(lanes) - given.keys())
+    query = select(Group.key, Group.id).where(Group.community_id == instance.community_id, Group.key.in_(keys))
+    bound: dict[str, Any] = {key: {"group": key, "id": id_} for key, id_ in session.execute(query)} if keys else {}
     for role, whom in given.items():
         found: Group | User
         if "group" in whom:
@@ -131,41 +157,53 @@ def _bind_roles(
 
 def locked(session: Session, instance_id: int | ScalarSelect[int]) -> ProcessInstance:
     """The case, held until the transaction ends. Everything that changes a case starts here."""
-    query = select(ProcessInstance).where(ProcessInstance.id == instance_id).with_for_update()
-    instance = session.scalar(query.execution_options(populate_existing=True))
+    instance = session.scalar(_holding(instance_id))
     if instance is None:
         raise NotFound("There is no such case.")
     return instance
 
 
+def _holding(instance_id: int | ScalarSelect[int]) -> Select[ProcessInstance]:
+    return (
+        select(ProcessInstance)
+        .where(ProcessInstance.id == instance_id)
+        .options(joinedload(ProcessInstance.community, innerjoin=True))
+        .with_for_update(of=ProcessInstance)
+        .execution_options(populate_existing=True)
+    )
+
+
 def require_active(instance: ProcessInstance) -> None:
     """Raises NotOpen unless the case is running."""
+    if instance.state == "active":
+        return
+    remedy = "nothing can be done in it any more."
     if instance.state == "suspended":
-        raise NotOpen(f"The case {instance.title!r} is suspended. It takes acts again when its owner resumes it.")
-    if instance.state != "active":
-        raise NotOpen(f"The case {instance.title!r} is {instance.state}; nothing can be done in it any more.")
-
-
-def due(session: Session, now: datetime, limit: int = 100) -> list[int]:
-    """Ids of the cases whose earliest timer is due, longest waiting first."""
-    query = (
-        select(ProcessInstance.id)
-        .where(ProcessInstance.wake_at.is_not(None), ProcessInstance.state == "active", ProcessInstance.wake_at <= now)
-        .order_by(ProcessInstance.wake_at)
-        .limit(limit)
-    )
-    return list(session.scalars(query))
+        remedy = "it takes acts again when its owner resumes it."
+    raise NotOpen(
+        f"The case {instance.title!r} is {instance.state}; {remedy}", case=instance.public_id, state=instance.state,
+        **history.last_act(instance),
+    )  # fmt: skip
 
 
 def next_wake(session: Session) -> datetime | None:
     """When the next timer of any case is due."""
-    query = (
-        select(ProcessInstance.wake_at)
-        .where(ProcessInstance.wake_at.is_not(None), ProcessInstance.state == "active")
-        .order_by(ProcessInstance.wake_at)
-        .limit(1)
-    )
-    return session.scalar(query)
+    return session.scalar(moments()[0])
+
+
+def moments() -> tuple[MomentQuery, ...]:
+    """When the next timer of any case is due, as a query that reads the head of an index."""
+    return (select(ProcessInstance.wake_at).where(*_WAITING).order_by(ProcessInstance.wake_at).limit(1),)
+
+
+def take_due(session: Session, now: datetime) -> ProcessInstance | None:
+    """The case whose timer has waited longest, held until the transaction ends.
+
+    Any number of workers may call this at once: each passes over cases that are held, by another worker or a person.
+    """
+    due = select(ProcessInstance.id).where(*_WAITING, ProcessInstance.wake_at <= now).order_by(ProcessInstance.wake_at)
+    first = due.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    return session.scalar(_holding(first))
 
 
 def wake(session: Session, instance_id: int, *, now: datetime) -> bool:
@@ -173,8 +211,13 @@ def wake(session: Session, instance_id: int, *, now: datetime) -> bool:
     instance = locked(session, instance_id)
     if instance.state != "active" or instance.wake_at is None or instance.wake_at > now:
         return False
-    run(session, instance, now=now, act=lambda execution: steps.close_late_rows(session, instance, execution, now=now))
+    fire(session, instance, now=now)
     return True
+
+
+def fire(session: Session, instance: ProcessInstance, *, now: datetime) -> None:
+    """Let the due timers of a case fire, which the caller holds."""
+    run(session, instance, now=now, act=lambda execution: steps.close_late_rows(session, instance, execution, now=now))
 
 
 def stand_still(session: Session, instance_id: int, cause: str, *, now: datetime) -> None:
@@ -300,14 +343,23 @@ def cancel(session: Session, instance: ProcessInstance, *, now: datetime, actor_
 def require_revision(instance: ProcessInstance, revision: int | None) -> None:
     """Raises Stale when the caller looked at an older case; None means the caller did not look."""
     if revision is not None and revision != instance.revision:
-        raise Stale("The case has changed since you opened the page. Look at it again, then decide.")
+        raise Stale(
+            "The case has changed since you opened the page. Look at it again, then decide.", case=instance.public_id,
+            revision=instance.revision, **history.last_act(instance),
+        )  # fmt: skip
 
 
 # --- the one way a case moves -----------------------------------------------------------------------------------------
 
 
 def run(
-    session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None, retried: Incident | None = None
+    session: Session,
+    instance: ProcessInstance,
+    *,
+    now: datetime,
+    act: Act | None,
+    retried: Incident | None = None,
+    held: Step | None = None,
 ) -> bool:
     """Do `act` on the live state, let everything automatic follow, make the rows agree, save.
 
@@ -315,25 +367,32 @@ def run(
 
     When an automatic element fails, `act` is repeated from the saved state and the case stops before that element, held
     by an Incident: what a person did is never lost. The element of `retried` is run in spite of its incident; raises
-    FailsStill, before any row is touched, when it fails again.
+    FailsStill, before any row is touched, when it fails again. Where the caller locked a step, it is `held`.
     """
     require_active(instance)
     with session.no_autoflush:  # one flush at the end writes each row once
-        return _run(session, instance, now=now, act=act, retried=retried)
+        return _run(session, instance, now=now, act=act, retried=retried, held=held)
 
 
 def _run(
-    session: Session, instance: ProcessInstance, *, now: datetime, act: Act | None, retried: Incident | None = None
+    session: Session,
+    instance: ProcessInstance,
+    *,
+    now: datetime,
+    act: Act | None,
+    retried: Incident | None = None,
+    held: Step | None = None,
 ) -> bool:
-    held = [i for i in incidents.open_incidents(session, instance) if i is not retried]
-    parked: frozenset[Place] = frozenset(map(incidents.place, held))
+    standing = [i for i in incidents.open_incidents(session, instance) if i is not retried]
+    parked: frozenset[Place] = frozenset(map(incidents.place, standing))
     failures: list[ElementFailed] = []
     while True:
         execution = _execution(session, instance, now, parked)
+        opened = steps.Opened(session, instance, execution, held)
         try:
             if act is not None:
                 act(execution)
-            row_closes = _settle(session, instance, execution, now)
+            row_closes = _settle(session, instance, execution, opened, now)
             break
         except ElementFailed as failure:
             place = incidents.place(failure)
@@ -346,7 +405,7 @@ def _run(
             failures.append(failure)
     for failed in failures:
         incidents.open_at(session, instance, failed, now=now)
-    if held:
+    if standing:
         incidents.resolve_gone(session, instance, incidents.call_paths(execution), now=now)
     _save(session, instance, execution, row_closes, now)
     return bool(execution.thrown)
@@ -354,10 +413,8 @@ def _run(
 
 def _execution(session: Session, instance: ProcessInstance, now: datetime, parked: frozenset[Place]) -> Execution:
     compiled = deployments.compiled(session, instance)
-    community = session.get_one(Community, instance.community_id)
-    context: dict[str, Any] = {
-        "facts": instance.facts, "calendar": identity.calendar_of(community), "now": now, "parked": parked,
-    }  # fmt: skip
+    calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
+    context: dict[str, Any] = {"facts": instance.facts, "calendar": calendar, "now": now, "parked": parked}
     if instance.state_document is None:
         execution = Execution.start(compiled.specification, _variables(compiled, instance), **context)
     else:
@@ -370,10 +427,10 @@ def _begun_by(
     session: Session, instance: ProcessInstance, event: str, payload: Mapping[str, Any], now: datetime
 ) -> bytes:
     """The state of a case whose only token stands at the start event that came."""
-    compiled, community = deployments.compiled(session, instance), session.get_one(Community, instance.community_id)
+    compiled = deployments.compiled(session, instance)
     execution = Execution.start(
         compiled.specification, _variables(compiled, instance), event=event, payload=payload, facts=instance.facts,
-        calendar=identity.calendar_of(community), now=now,
+        calendar=identity.calendar_of(session.get_one(Community, instance.community_id)), now=now,
     )  # fmt: skip
     return execution.save()
 
@@ -397,12 +454,14 @@ def _silent_output(session: Session, instance: ProcessInstance, execution: Execu
     return steps.output_of(execution, step) if step is not None else {}
 
 
-def _settle(session: Session, instance: ProcessInstance, execution: Execution, now: datetime) -> datetime | None:
+def _settle(
+    session: Session, instance: ProcessInstance, execution: Execution, opened: steps.Opened, now: datetime
+) -> datetime | None:
     """Let everything automatic follow; answers when the next row of a step closes before its step."""
     for _ in range(MAX_SETTLINGS):
         execution.advance()
         try:
-            return steps.synchronise(session, instance, execution, now=now)
+            return steps.synchronise(session, instance, execution, opened, now=now)
         except steps.NothingToAsk as nobody:
             last = nobody.waiting
     cause = "the model loops through steps that ask nobody"
@@ -421,6 +480,8 @@ def _save(
         moments = (execution.next_wake(), row_closes)
         instance.wake_at = min((moment for moment in moments if moment is not None), default=None)
         instance.state_document = execution.save()
+        if instance.wake_at is not None:
+            announce(session, jobs.LANE, instance.wake_at)
     outgoing.hand_over(session, instance, execution, now=now)
     touch(session, instance, now=now)
 

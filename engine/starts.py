@@ -14,6 +14,7 @@ from engine.bpmn.event_definitions import EventDefinition, definition_of, vocabu
 from engine.bpmn.expressions import evaluate, parse
 from engine.bpmn.reading import Model, is_literal, tag
 from engine.calendar import Calendar
+from engine.database import MomentQuery
 from engine.model import Community, EventSubscription, ProcessDefinition
 
 #: Before a start that failed is tried again.
@@ -56,10 +57,19 @@ def _due(
     return timers.due(waits.timer_kind, value, started=started, fired=fired, last=last, now=now, calendar=calendar)
 
 
-def due(session: Session, now: datetime, limit: int) -> list[int]:
-    """Ids of the timers that are to start a case now, longest waiting first."""
-    query = select(EventSubscription.id).where(EventSubscription.due_at <= now).order_by(EventSubscription.due_at)
-    return list(session.scalars(query.limit(limit)))
+def moments() -> tuple[MomentQuery, ...]:
+    """When the next timer is to start a case."""
+    query = select(EventSubscription.due_at).where(EventSubscription.due_at.is_not(None))
+    return (query.order_by(EventSubscription.due_at).limit(1),)
+
+
+def take_due(session: Session, now: datetime) -> EventSubscription | None:
+    """The timer that has waited longest to start a case, held until the transaction ends.
+
+    Any number of workers may call this at once: each passes over what another is just doing.
+    """
+    query = select(EventSubscription).where(EventSubscription.due_at <= now).order_by(EventSubscription.due_at)
+    return session.scalar(query.limit(1).with_for_update(skip_locked=True))
 
 
 def postpone(session: Session, subscription_id: int, *, now: datetime) -> None:

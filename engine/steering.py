@@ -41,7 +41,7 @@ def skip(
     identity.require_owner(actor, instance)
     process_instances.require_active(instance)
     if step.state != "open":
-        raise NotOpen(f"The step {step.name!r} is already {step.state}.")
+        raise NotOpen(f"The step {step.name!r} is already {step.state}.", **history.last_act(instance))
     if not reason.strip():
         raise InvalidInput("Say why the step is skipped; the reason is kept in the case's history.")
     history.record(

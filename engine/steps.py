@@ -6,9 +6,10 @@ truth about tokens.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from engine import history
@@ -20,6 +21,8 @@ from engine.errors import ElementFailed
 from engine.model import Group, InstanceParticipant, ProcessInstance, Step, User, UserTask, new_public_id
 
 OPEN_TASK = ("open", "submitted", "pending")
+#: The states stand in the text, so that the index of just these is always used.
+_ASKED = UserTask.state.in_(bindparam("asked", OPEN_TASK, expanding=True, literal_execute=True))
 
 
 def open_steps(session: Session, instance: ProcessInstance) -> dict[str, Step]:
@@ -28,9 +31,30 @@ def open_steps(session: Session, instance: ProcessInstance) -> dict[str, Step]:
     return {step.token: step for step in session.scalars(query) if step.state == "open"}
 
 
+class Opened:
+    """The steps that are open before an act, asked of the database only where the caller does not hold them all.
+
+    Whatever steps are open, their tokens wait in the live state: where only the step that the caller has locked waits
+    there, or none, no other can be open. It saves a statement at most starts and completions.
+    """
+
+    def __init__(self, session: Session, instance: ProcessInstance, execution: Execution, held: Step | None) -> None:
+        self._session = session
+        self._instance = instance
+        waiting = {w.token for w in execution.waiting(even_parked=True)}
+        mine = {held.token: held} if held is not None else {}
+        self._mine = mine if waiting <= mine.keys() else None
+
+    def by_token(self) -> dict[str, Step]:
+        """Those still open, as this unit of work sees them."""
+        if self._mine is None:
+            return open_steps(self._session, self._instance)
+        return {token: step for token, step in self._mine.items() if step.state == "open"}
+
+
 def open_tasks(session: Session, step: Step) -> list[UserTask]:
     """The step's tasks that still wait, locked, as this unit of work sees them."""
-    query = select(UserTask).where(UserTask.step_id == step.id, UserTask.state.in_(OPEN_TASK)).with_for_update()
+    query = select(UserTask).where(UserTask.step_id == step.id, _ASKED).with_for_update()
     return [task for task in session.scalars(query) if task.state in OPEN_TASK]
 
 
@@ -43,14 +67,16 @@ def output_of(execution: Execution, step: Step) -> dict[str, Any]:
     return {name: {"total": step.total, "completed": step.completed, "silent": step.total - step.completed}}
 
 
-def synchronise(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> datetime | None:
+def synchronise(
+    session: Session, instance: ProcessInstance, execution: Execution, opened: Opened, *, now: datetime
+) -> datetime | None:
     """Make steps and tasks say what the live state says: close what is gone, open what waits now.
 
     Answers when the next row closes whose step stays open for others who got more time. Everything that can fail is
     computed before the first row is touched. Raises ElementFailed, or NothingToAsk when a step had nobody to ask: the
     live state has then moved on and wants to be advanced again.
     """
-    known = open_steps(session, instance)
+    known = opened.by_token()
     waiting = {w.token: w for w in execution.waiting()}
     people = _People(session, instance)
     opening = [
@@ -113,6 +139,9 @@ def _next_row_closing(
 
 def close_late_rows(session: Session, instance: ProcessInstance, execution: Execution, *, now: datetime) -> None:
     """In a step that closes, each row closes at its own due date, and the step with its last row."""
+    waiting = execution.waiting(even_parked=True)
+    if not any(w.element.closes and w.element.multi_instance for w in waiting):
+        return  # most timers: nothing is asked of the database
     today = execution.calendar.local_date(now)
     for step in open_steps(session, instance).values():
         if not step.closes or step.total == 1 or step.due_date is None or step.due_date < today:
@@ -360,20 +389,53 @@ def allow(
         )
     )
     held = {(row.user_id, row.group_id) for row in rows}
+    users, groups = set(user_ids) - {u for u, _ in held}, set(group_ids) - {g for _, g in held}
+    admit(session, instance, users, groups)
+
+
+def admit(
+    session: Session, instance: ProcessInstance, user_ids: Iterable[int | None], group_ids: Iterable[int | None]
+) -> None:
+    """Let users and groups see the case who certainly don't yet, such as in a new one."""
     wanted = {(u, None) for u in user_ids if u} | {(None, g) for g in group_ids if g}
-    for user_id, group_id in sorted(wanted - held, key=str):
+    for user_id, group_id in sorted(wanted, key=str):
         session.add(InstanceParticipant(instance_id=instance.id, user_id=user_id, group_id=group_id))
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
-def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: UserTask) -> bool:
-    """Have enough answered, with `last`? The completion condition sees BPMN's counters."""
+class Beside:
+    """The other tasks of a step that still wait: looked at once, and only where somebody asks."""
+
+    def __init__(self, session: Session, task: UserTask) -> None:
+        self._session = session
+        self._others = (UserTask.step_id == task.step_id) & (UserTask.id != task.id) & _ASKED
+
+    @property
+    def wait(self) -> bool:
+        """Does anybody else still have to answer?"""
+        return self._found[0]
+
+    @property
+    def latest(self) -> date | None:
+        """The latest due date among them."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[bool, date | None]:
+        # Two heads of an index, so that it costs the same however many were asked.
+        latest = select(func.max(UserTask.due_date)).where(self._others).scalar_subquery()
+        wait, day = self._session.execute(select(exists().where(self._others), latest)).one()
+        return wait, day
+
+
+def is_fulfilled(step: Step, element: UserTaskElement, beside: Beside) -> bool:
+    """Have enough answered, with the task that `beside` looks around? The condition sees BPMN's counters."""
     if step.completed >= step.total:
         return True
     # Rows that close at their own dates may have left this one alone.
-    if step.closes and not _others_wait(session, last):
+    if step.closes and not beside.wait:
         return True
     marker = element.multi_instance
     if marker is None or marker.completion_condition is None:
@@ -384,20 +446,6 @@ def is_fulfilled(session: Session, step: Step, element: UserTaskElement, last: U
         "nrOfCompletedInstances": step.completed,
     }
     return bool(evaluate(parse(marker.completion_condition), counters, Calendar()))
-
-
-def _others(task: UserTask) -> ColumnElement[bool]:
-    return (UserTask.step_id == task.step_id) & (UserTask.id != task.id) & UserTask.state.in_(OPEN_TASK)
-
-
-def _others_wait(session: Session, task: UserTask) -> bool:
-    """Does anybody else still have to answer in the step? One look, however many were asked."""
-    return session.scalar(select(UserTask.id).where(_others(task)).limit(1)) is not None
-
-
-def latest_beside(session: Session, task: UserTask) -> date | None:
-    """The latest due date among the step's other open tasks."""
-    return session.scalar(select(func.max(UserTask.due_date)).where(_others(task)))
 
 
 def add_row(

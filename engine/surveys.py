@@ -54,7 +54,7 @@ def _hold(session: Session, step_id: int, actor: Person | None) -> tuple[Process
         identity.require_owner(actor, instance)
     process_instances.require_active(instance)
     if step.state != "open":
-        raise NotOpen(f"The step {step.name!r} is already {step.state}.")
+        raise NotOpen(f"The step {step.name!r} is already {step.state}.", **history.last_act(instance))
     return instance, step
 
 
@@ -103,7 +103,7 @@ def remove(session: Session, task_id: int, *, actor: Person | None, now: datetim
         step=step.id, element=step.element_id, item=task.item, total=step.total,
     )  # fmt: skip
     session.flush()  # the rows that are left are counted below
-    if steps.is_fulfilled(session, step, element, task):
+    if steps.is_fulfilled(step, element, steps.Beside(session, task)):
         user_tasks.fulfil(session, held, now, {})
         return task
     if was_open and element.multi_instance.sequential:

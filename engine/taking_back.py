@@ -10,14 +10,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine import deployments, history, incidents, process_instances, task_forms, user_tasks
+from engine import deployments, history, incidents, process_instances, steps, task_forms, user_tasks
+from engine.bpmn.execution import Execution
 from engine.errors import NotAllowed, NotOpen
 from engine.identity import Person
 from engine.model import HistoryEvent, ProcessInstance, Step, UserTask
 from engine.user_tasks import Held
 
 #: What may happen after an answer without being built on it.
-_HARMLESS = ("reminded", "address-corrected")
+_HARMLESS = ("reminded", "address-corrected", "mail-resent")
 #: Why an answer can't be taken back, by code.
 REFUSALS = {
     "not-yours": "Only the one who sent the answer can take it back.",
@@ -72,8 +73,10 @@ def take_back(session: Session, task_id: int, *, actor: Person, now: datetime, r
         _undo(session, held, now)
     else:
         _back_in_turn(session, held)
-        latest = process_instances.latest_due(session, held.step)
-        process_instances.follow_rows(session, held.instance, held.step, latest, now=now)
+        _follow_dates(session, held, now)
+        held.step.due_date = process_instances.latest_due(session, held.step)
+        # It may be the first row to close: the case then wakes earlier than it would have.
+        process_instances.run(session, held.instance, now=now, act=None)
     return held.task
 
 
@@ -131,6 +134,19 @@ def _back_in_turn(session: Session, held: Held) -> None:
     following = _next(session, held)
     if following is not None and following.state == "open":
         following.state, following.revision = "pending", following.revision + 1
+
+
+def _follow_dates(session: Session, held: Held, now: datetime) -> None:
+    """Dates that moved while the task was answered moved past it; now its own follows them."""
+    if held.task.due_by_hand:
+        return
+
+    def act(execution: Execution) -> None:
+        waiting = next(w for w in execution.waiting(even_parked=True) if w.token == held.step.token)
+        due = steps.due_date(execution, waiting, held.task.item_data or held.task.item)
+        process_instances.move_due_date(held.task, due)
+
+    process_instances.refusing(act)(process_instances.execution_of(session, held.instance, now))
 
 
 # --- the case ---------------------------------------------------------------------------------------------------------

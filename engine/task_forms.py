@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from engine import deployments, forms, identity
 from engine.errors import InvalidAnswers
-from engine.form_definitions import fields_of, rows_of
+from engine.form_definitions import conditions_of, fields_of, rows_of
 from engine.model import Community, Document, Group, ProcessInstance, User, UserTask
 
-_EMPTY = {"id": "empty", "type": "default", "components": []}
+#: Composed once: whoever answers a form waits for this.
+_EVERYBODY = {
+    table: select(table.key, table.name).where(table.community_id == bindparam("community")).order_by(table.name)
+    for table in (Group, User)
+}
+_NAMED = {table: query.where(table.key.in_(bindparam("named", expanding=True))) for table, query in _EVERYBODY.items()}
 
 
 def form_of(
@@ -19,11 +24,10 @@ def form_of(
 ) -> tuple[forms.Form, dict[str, object]]:
     """The task's form and its input data; a task without a form has an empty one.
 
-    Whoever only checks `answers` gives them: files are then looked up only when some are named.
+    Whoever only checks `answers` gives them: of files, bodies and people, only those named are then looked up.
     """
-    definition = deployments.compiled(session, instance).form(task.step.call_path, task.form_key)
-    community = session.get_one(Community, instance.community_id)
-    form = forms.load(definition or _EMPTY, identity.calendar_of(community))
+    calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
+    form = deployments.compiled(session, instance).form_to_ask(task.step.call_path, task.form_key, calendar)
     return form, _inputs(session, instance, task, form, answers)
 
 
@@ -37,11 +41,11 @@ def _inputs(
         *fields_of(form.components),
         *(f for rows in rows_of(form.components) for f in fields_of(rows.components)),
     ]
-    asked = {found.values_key for found in fields}
-    if "bodies" in asked:
-        inputs["bodies"] = _options(session, Group, instance.community_id)
-    if "people" in asked:
-        inputs["people"] = _options(session, User, instance.community_id)
+    for name, table in (("bodies", Group), ("people", User)):
+        if asked := {found.key for found in fields if found.values_key == name}:
+            all_of_them = answers is None or any(name in c.names for c in conditions_of(form.components))
+            named = None if all_of_them else _named(answers or {}, asked)
+            inputs[name] = _options(session, table, instance.community_id, named)
     pickers = {found.key for found in fields_of(form.components) if found.type == "filepicker"}
     if pickers and (answers is None or pickers & _answered(answers)):
         files = session.execute(select(Document.public_id, Document.name).where(Document.task_id == task.id))
@@ -51,13 +55,31 @@ def _inputs(
 
 def _answered(answers: Mapping[str, Any]) -> set[str]:
     """Keys with an answer, those inside rows too."""
+    return {key for part in _parts(answers) for key, value in part.items() if value}
+
+
+def _named(answers: Mapping[str, Any], fields: set[str]) -> set[str]:
+    """What is chosen in these fields, those inside rows too."""
+    chosen = [value for part in _parts(answers) for key, value in part.items() if key in fields and value]
+    several = [str(one) for value in chosen for one in (value if isinstance(value, list) else [value])]
+    return {one for one in several if one.isprintable()}  # anything else is no key, and databases refuse some of it
+
+
+def _parts(answers: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The answers, and each row in them."""
     rows = [row for value in answers.values() if isinstance(value, list) for row in value if isinstance(row, Mapping)]
-    return {key for part in (answers, *rows) for key, value in part.items() if value}
+    return [answers, *rows]
 
 
-def _options(session: Session, table: type[Group] | type[User], community_id: int) -> list[dict[str, str]]:
-    query = select(table.key, table.name).where(table.community_id == community_id).order_by(table.name)
-    return [{"label": row.name, "value": row.key} for row in session.execute(query)]
+def _options(
+    session: Session, table: type[Group] | type[User], community_id: int, named: set[str] | None
+) -> list[dict[str, str]]:
+    """Everybody who may be chosen; with `named`, those of them."""
+    if named is not None and not named:
+        return []
+    query = _EVERYBODY[table] if named is None else _NAMED[table]
+    rows = session.execute(query, {"community": community_id, "named": sorted(named or ())})
+    return [{"label": name, "value": key} for key, name in rows]
 
 
 def checked(form: forms.Form, answers: Mapping[str, Any], inputs: Mapping[str, object]) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy.orm import Session, joinedload
 
 from engine import deployments, history, identity, process_instances, steps, task_forms, undo
 from engine.bpmn.execution import Execution
-from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
+from engine.errors import InvalidInput, NotAllowed, NotFound, NotOpen, Stale
 from engine.forms import Form
 from engine.identity import Person
-from engine.model import Community, ProcessInstance, Step, User, UserTask
+from engine.model import ProcessInstance, Step, User, UserTask
 
 OPEN = ("open", "submitted")
 _ENDED = {
@@ -31,28 +31,33 @@ _ENDED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A task with everything locked that an act on it may change. The community is held so that it is read once."""
+    """A task with everything locked that an act on it may change."""
 
     instance: ProcessInstance
     step: Step
     task: UserTask
-    community: Community
+
+
+#: One statement for three locks: PostgreSQL takes them in the order named here, and gives each row as it is once its
+#: lock is held. Which step and case a task has never changes, so what was joined is still right then.
+_HELD = (
+    select(ProcessInstance, Step, UserTask)
+    .join(Step, Step.instance_id == ProcessInstance.id)
+    .join(UserTask, UserTask.step_id == Step.id)
+    .where(UserTask.id == bindparam("task"))
+    .options(joinedload(ProcessInstance.community, innerjoin=True))
+    .with_for_update(of=[ProcessInstance, Step, UserTask])
+    .execution_options(populate_existing=True)
+)
 
 
 def hold(session: Session, task_id: int) -> Held:
-    """Lock the task's case, then its step and the task itself, and read them afresh."""
-    of_task = select(UserTask.instance_id).where(UserTask.id == task_id).scalar_subquery()
-    instance = process_instances.locked(session, of_task)
-    # The case's lock comes first and is enough to keep acts apart; these two rows may then be taken together.
-    query = (
-        select(UserTask, Step, Community)
-        .join(Step, Step.id == UserTask.step_id)
-        .join(Community, Community.id == UserTask.community_id)
-        .where(UserTask.id == task_id)
-        .with_for_update(of=[Step, UserTask])
-    )
-    task, step, community = session.execute(query, execution_options={"populate_existing": True}).one()
-    return Held(instance=instance, step=step, task=task, community=community)
+    """Lock the task's case, then its step and the task itself, and read them afresh. Raises NotFound."""
+    held = session.execute(_HELD, {"task": task_id}).one_or_none()
+    if held is None:
+        raise NotFound("There is no such task.")
+    instance, step, task = held
+    return Held(instance=instance, step=step, task=task)
 
 
 def require_open(held: Held, revision: int | None, *states: str) -> None:
@@ -63,9 +68,15 @@ def require_open(held: Held, revision: int | None, *states: str) -> None:
             _ENDED.get(held.task.state, "The task is not waiting for this."),
             task=held.task.public_id,
             state=held.task.state,
+            **history.last_act(held.instance, held.task.id),
         )
     if revision is not None and revision != held.task.revision:
-        raise Stale("Someone else has changed the task since you opened it. What you wrote is kept as a draft.")
+        raise Stale(
+            "Someone else has changed the task since you opened it. What you wrote is kept as a draft.",
+            task=held.task.public_id,
+            revision=held.task.revision,
+            **history.last_act(held.instance, held.task.id),
+        )
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -103,7 +114,11 @@ def claim(session: Session, task_id: int, *, actor: Person, now: datetime, revis
         return task
     if task.assignee_id is not None:
         other = session.get_one(User, task.assignee_id)
-        raise NotOpen(f"Expected to claim {task.name!r}, but {other.name} already has it.", assignee=other.key)
+        raise NotOpen(
+            f"Expected to claim {task.name!r}, but {other.name} already has it.",
+            assignee=other.key,
+            **history.last_act(held.instance, task.id),
+        )
     if task.candidate_group_id not in actor.group_ids:
         raise NotAllowed("The task is for a group you are not in.")
     require_open(held, revision, "open")
@@ -205,7 +220,7 @@ def _complete(
     reason: str | None,
 ) -> UserTask:  # fmt: skip
     form, inputs = task_forms.form_of(session, held.instance, held.task, answers)
-    if _is_repeat(held.task, form.clean(answers, inputs), actor):
+    if _is_repeat(held.task, form, answers, inputs, actor):
         return held.task
     on_behalf = _require_may_answer(held, actor, reason)
     require_open(held, revision)
@@ -242,10 +257,12 @@ def _any_member(session: Session, task: UserTask) -> int:
     return members[0].id
 
 
-def _is_repeat(task: UserTask, clean: Mapping[str, Any], actor: Person) -> bool:
+def _is_repeat(
+    task: UserTask, form: Form, answers: Mapping[str, Any], inputs: Mapping[str, object], actor: Person
+) -> bool:
     """The same person pressed twice: the first press counted."""
     sent = actor.id in (task.completed_by_id, task.submitted_by_id) and task.state in ("completed", "submitted")
-    return sent and task.answers == clean
+    return sent and task.answers == form.clean(answers, inputs)
 
 
 def _fills(actor: Person, task: UserTask) -> bool:
@@ -333,10 +350,11 @@ def _count(session: Session, held: Held, form: Form, inputs: Mapping[str, object
     step.completed += 1
     _set_facts(session, held, form, inputs, now)
     element = deployments.element(session, instance, step)
-    if not steps.is_fulfilled(session, step, element, task):
+    beside = steps.Beside(session, task)
+    if not steps.is_fulfilled(step, element, beside):
         if element.multi_instance is not None and element.multi_instance.sequential:
             steps.open_next(session, step)
-        process_instances.follow_rows(session, instance, step, steps.latest_beside(session, task), now=now)
+        process_instances.follow_rows(session, instance, step, beside.latest, now=now)
         return
     went_out = fulfil(session, held, now, _variables(session, held, task))
     undo.keep(instance, was, step, task, went_out=went_out)
@@ -356,7 +374,7 @@ def move_on(
     def act(execution: Execution) -> None:
         execution.complete(step.token, {**variables, **steps.output_of(execution, step)})
 
-    return process_instances.run(session, instance, now=now, act=act)
+    return process_instances.run(session, instance, now=now, act=act, held=step)
 
 
 def _variables(session: Session, held: Held, task: UserTask) -> dict[str, Any]:

@@ -21,8 +21,18 @@ def faults(session: Session, *, worked: datetime | None) -> Iterator[Fault]:
     """Everything of the mails' that does not hold; `worked` is when a worker last took a job."""
     yield from _told_twice(session)
     yield from _for_nobody(session)
+    yield from _half_said(session)
     if worked is not None:
         yield from _late(session, worked)
+
+
+def unended(session: Session) -> Iterator[Fault]:
+    """Mails that have not left, or of which nobody knows: none should be, once everything has ended."""
+    query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state)
+    query = query.join(Delivery, Delivery.instance_id == ProcessInstance.id)
+    for case_id, mail, state in session.execute(query.where(Delivery.state.not_in(("sent", "cancelled")))):
+        remedy = "Let a worker send it; send again what failed or is uncertain, or correct the address."
+        yield Fault(rule="mail-not-ended", case=case_id, what=f"The mail {mail} is {state}", remedy=remedy)
 
 
 def due(session: Session, *, now: datetime) -> int:
@@ -71,6 +81,23 @@ def _gone(
     alive: ColumnElement[bool],
 ) -> ColumnElement[bool]:
     return column.is_not(None) & ~exists().where(table.id == column, alive)
+
+
+def _half_said(session: Session) -> Iterator[Fault]:
+    """What was sent has a content, an address and a moment, and what is being sent is held by somebody."""
+    frozen = Delivery.body_text.is_not(None) & Delivery.composed_at.is_not(None) & (Delivery.address != "")
+    halves = or_(
+        (Delivery.state == "sent")
+        & (Delivery.sent_at.is_(None) | Delivery.composed_at.is_(None) | (Delivery.attempts == 0)),
+        (Delivery.state == "sending") & (~frozen | Delivery.lease_until.is_(None)),
+        (Delivery.state == "planned") & Delivery.lease_until.is_not(None),
+    )
+    query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state)
+    for case_id, mail, state in session.execute(
+        query.join(Delivery, Delivery.instance_id == ProcessInstance.id).where(halves)
+    ):
+        what = f"The mail {mail} is {state}, and its row does not say when, by whom or what"
+        yield Fault(rule="mail-half-said", case=case_id, what=what, remedy=_COMPARE)
 
 
 def _late(session: Session, worked: datetime) -> Iterator[Fault]:

@@ -1,71 +1,92 @@
-"""Sending what is due, one mail at a time, so that none is lost and none is sent twice unknowingly.
+"""Sending what is due, so that none is lost and none is sent twice unknowingly.
 
-Three parts, never merged: claim with a lease, freeze the content and commit; hand it to the mail server with
-no transaction open; record the outcome and commit. After a crash in the middle the same message goes again
-with the same Message-ID.
+Three parts, never merged: claim a batch with a lease, freeze the content and commit; hand each mail to the mail
+server, over one connection, with no transaction open; record each outcome and commit. After a crash in the middle the
+same message goes again with the same Message-ID.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from email.errors import MessageError
-from email.message import EmailMessage
 
-from jinja2 import TemplateError
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, Update, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from engine.database import Database
+from engine import jobs
+from engine.clock import Clock
+from engine.database import Database, MomentQuery, announce
 from engine.errors import NotOpen
-from engine.jobs import PAUSES, Claimed, Handler
-from engine.model import Community, User
-from notifications.composing import InvalidAddress, Message, compose, email_message
-from notifications.facts import Void, gather
-from notifications.mailer import Mailer, PermanentFailure, TransientFailure, Uncertain
-from notifications.model import Delivery
-from notifications.reconciling import reconcile
+from engine.jobs import Claimed, Handler
+from engine.model import UserTask
+from notifications import claiming
+from notifications.claiming import PAUSES, Outgoing
+from notifications.mailer import (
+    Broken,
+    Conversation,
+    Mailer,
+    PermanentFailure,
+    SenderRefused,
+    TransientFailure,
+    Unavailable,
+    Uncertain,
+)
+from notifications.model import TOLD, Delivery
+from notifications.reconciling import LANE, reconcile
 from notifications.settings import NotificationSettings
 
-#: What a broken template or unexpected fact raises when a mail is composed.
-_BROKEN = (
-    TemplateError, MessageError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
-)  # fmt: skip
-
-#: Longer than a conversation with a mail server may take.
-LEASE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Outgoing:
-    """A mail that is ours to send until its lease runs out."""
-
-    id: int
-    lease: int
-    attempts: int
-    message: EmailMessage
-    to: str
+#: Mails taken together.
+BATCH = 50
+#: A batch is worked at for so long, and the rest given back. With the longest that one mail may take, the mail server's
+#: timeouts added up, this stays below the lease: no mail is sent by one who doesn't hold it any more.
+TURN = timedelta(minutes=2)
+#: The longest pause of a mail that is not known to be to blame; it is never given up.
+_LONGEST = timedelta(hours=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Settled:
-    """A due delivery that was decided without sending anything."""
+def send_batch(
+    database: Database, mailer: Mailer, *, clock: Clock, settings: NotificationSettings, limit: int = BATCH
+) -> int:
+    """Send up to `limit` due mails; answers how many were sent or settled. Workers may call this at once.
+
+    0 also when the mail server takes nothing more, and while the rate is used up.
+    """
+    with database.reading() as session:
+        if not claiming.is_any_due(session, clock(), settings):
+            return 0
+    with suppress(Broken, Unavailable, Uncertain), mailer.conversation() as conversation:
+        # Claimed only now: without a server no mail is taken, and none has an attempt counted.
+        now = clock()
+        with database.transaction() as session:
+            batch = claiming.take(session, now, settings, limit)
+        for position in range(len(batch.outgoing)):
+            rest = batch.outgoing[position:]
+            if clock() - now >= TURN:
+                _give_back(database, rest, clock())
+                return position + batch.settled
+            _send(database, conversation, rest, clock)
+        return len(batch.outgoing) + batch.settled
+    # What concerned a mail is recorded. The others wait until the mailer tries again.
+    return 0
 
 
 def send_one(database: Database, mailer: Mailer, *, now: datetime, settings: NotificationSettings) -> bool:
-    """Send the mail that has waited longest; answers whether there was one. Workers may call this at once."""
-    with database.transaction() as session:
-        taken = _take(session, now, settings)
-    if isinstance(taken, _Outgoing):
-        _send(database, mailer, taken, now)
-    return taken is not None
+    """Send the most urgent mail at the moment `now`; answers whether there was one."""
+    return send_batch(database, mailer, clock=lambda: now, settings=settings, limit=1) > 0
 
 
 def next_due(session: Session) -> datetime | None:
-    """When `send_one` next has something to do; None while nothing is planned."""
-    planned = select(Delivery.next_attempt_at).where(Delivery.state == "planned").order_by(Delivery.next_attempt_at)
-    sending = select(Delivery.lease_until).where(Delivery.state == "sending").order_by(Delivery.lease_until)
-    moments = [session.scalar(planned.limit(1)), session.scalar(sending.limit(1))]
-    return min((moment for moment in moments if moment is not None), default=None)
+    """When there is next something to send; None while nothing is planned."""
+    found = [session.scalar(query) for query in moments()]
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+def moments() -> tuple[MomentQuery, ...]:
+    """When the next mail is to be sent, and when the next one is given back by a worker that died."""
+    # The states stand in the text as the index of just these has them, or SQLite would not see that it fits.
+    unsent = text("delivery.state IN ('planned', 'sending')")
+    planned = select(Delivery.next_attempt_at).where(unsent, Delivery.state == "planned")
+    sending = select(Delivery.lease_until).where(unsent, Delivery.state == "sending")
+    return planned.order_by(Delivery.next_attempt_at).limit(1), sending.order_by(Delivery.lease_until).limit(1)
 
 
 def handlers(settings: NotificationSettings) -> Mapping[str, Handler]:
@@ -90,101 +111,77 @@ def send_again(session: Session, delivery: Delivery, *, now: datetime) -> None:
     values = row.values(state="planned", next_attempt_at=now, attempts=0, last_error=None)
     if session.execute(values.returning(Delivery.id)).first() is None:
         raise NotOpen("Only a mail that failed or is uncertain can be sent again.")
-
-
-# --- claim ---
-
-
-def _take(session: Session, now: datetime, settings: NotificationSettings) -> _Outgoing | _Settled | None:
-    delivery = _next(session, now)
-    if delivery is None:
-        return None
-    left_behind = delivery.state == "sending"
-    facts = gather(session, delivery, now=now, settings=settings)
-    delivery.attempts += 1
-    if isinstance(facts, Void):
-        # One that was left in the middle may have reached the person.
-        delivery.state, delivery.last_error = ("uncertain" if left_behind else "cancelled"), facts.reason
-        return _Settled()
-    if left_behind and delivery.attempts > len(PAUSES):
-        delivery.state, delivery.last_error = "uncertain", "Sending broke off every time."
-        return _Settled()
-    recipient = session.get_one(User, delivery.recipient_id)
-    community = session.get_one(Community, delivery.community_id)
-    try:
-        if not left_behind:
-            _freeze(delivery, compose(facts), recipient.email, now)
-            delivery.due_date = facts.due
-        message = _frozen(delivery, community, recipient)
-    except InvalidAddress as error:
-        delivery.state, delivery.last_error = "failed", str(error)
-        return _Settled()
-    except _BROKEN as error:  # recorded: one broken mail must not keep the others waiting
-        _put_off(delivery, now, f"{type(error).__name__}: {error}")
-        return _Settled()
-    delivery.state, delivery.lease, delivery.lease_until = "sending", delivery.lease + 1, now + LEASE
-    return _Outgoing(
-        id=delivery.id,
-        lease=delivery.lease,
-        attempts=delivery.attempts,
-        message=message,
-        to=message["To"].addresses[0].addr_spec,
-    )
-
-
-def _next(session: Session, now: datetime) -> Delivery | None:
-    due = or_(
-        (Delivery.state == "planned") & (Delivery.next_attempt_at <= now),
-        (Delivery.state == "sending") & (Delivery.lease_until <= now),
-    )
-    query = select(Delivery).where(due).order_by(Delivery.next_attempt_at, Delivery.id).limit(1)
-    return session.scalars(query.with_for_update(skip_locked=True)).first()
-
-
-def _freeze(delivery: Delivery, message: Message, address: str, now: datetime) -> None:
-    delivery.subject, delivery.body_text, delivery.body_html = message.subject, message.text, message.html
-    delivery.address, delivery.composed_at = address, now
-
-
-def _frozen(delivery: Delivery, community: Community, recipient: User) -> EmailMessage:
-    content = Message(subject=delivery.subject or "", text=delivery.body_text or "", html=delivery.body_html or "")
-    assert delivery.composed_at is not None, "content is frozen together with its moment"
-    return email_message(
-        content, community=community.name, sender=community.email, recipient=recipient.name,
-        address=delivery.address, message_id=delivery.message_id, date=delivery.composed_at,
-    )  # fmt: skip
-
-
-def _put_off(delivery: Delivery, now: datetime, reason: str) -> None:
-    for name, value in _later(delivery.attempts, now, reason).items():
-        setattr(delivery, name, value)
+    announce(session, LANE, now)
 
 
 # --- send and record ---
 
 
-def _send(database: Database, mailer: Mailer, outgoing: _Outgoing, now: datetime) -> None:
+def _send(database: Database, conversation: Conversation, mails: Sequence[Outgoing], clock: Clock) -> None:
+    """Send the first of the mails. When that ends the conversation, give the others back; raises what ended it."""
+    mail, *others = mails
     try:
-        mailer.send(outgoing.message, outgoing.to)
-    except PermanentFailure as error:
-        _record(database, outgoing, {"state": "failed", "last_error": str(error)})
-    except TransientFailure as error:
-        _record(database, outgoing, _later(outgoing.attempts, now, str(error)))
-    except Uncertain as error:
-        _record(database, outgoing, {"state": "uncertain", "last_error": str(error)})
+        conversation.send(mail.message, mail.to)
+    except Unavailable:
+        _give_back(database, mails, clock())
+        raise
+    except (Broken, Uncertain) as error:
+        _record(database, mail, _outcome(error, mail, clock()))
+        _give_back(database, others, clock())
+        raise
+    except (PermanentFailure, TransientFailure) as error:
+        _record(database, mail, _outcome(error, mail, clock()))
     else:
-        _record(database, outgoing, {"state": "sent", "sent_at": now, "last_error": None})
+        _record(database, mail, {"state": "sent", "sent_at": clock(), "last_error": None})
 
 
-def _later(attempts: int, now: datetime, reason: str) -> dict[str, object]:
-    """Try again after a growing pause; after the last one it has failed."""
-    if attempts > len(PAUSES):
-        return {"state": "failed", "last_error": reason[:2000]}
-    return {"state": "planned", "next_attempt_at": now + PAUSES[attempts - 1], "last_error": reason[:2000]}
+def _outcome(
+    error: PermanentFailure | TransientFailure | Uncertain, mail: Outgoing, now: datetime
+) -> dict[str, object]:
+    said = str(error)[:2000]
+    if isinstance(error, PermanentFailure):
+        return {"state": "failed", "last_error": said}
+    if isinstance(error, Uncertain):
+        return {"state": "uncertain", "last_error": said}
+    if isinstance(error, Broken | SenderRefused):
+        pause = min(PAUSES[min(mail.attempts, len(PAUSES)) - 1], _LONGEST)
+        return {"state": "planned", "next_attempt_at": now + pause, "last_error": said}
+    return claiming.later(mail.attempts, now, said)
 
 
-def _record(database: Database, outgoing: _Outgoing, values: dict[str, object]) -> None:
-    # Only the latest holder may record: one whose lease was outlived says nothing.
-    ours = (Delivery.id == outgoing.id) & (Delivery.lease == outgoing.lease) & (Delivery.state == "sending")
+def _record(database: Database, mail: Outgoing, values: dict[str, object]) -> None:
     with database.transaction() as session:
-        session.execute(update(Delivery).where(ours).values(lease_until=None, **values))
+        session.execute(update(Delivery).where(_ours(mail)).values(lease_until=None, **values))
+        _tell_the_new_date(session, mail, values)
+
+
+def _tell_the_new_date(session: Session, mail: Outgoing, values: Mapping[str, object]) -> None:
+    """A date that moved while its mail was taken: whoever planned the mails then did not see that one as told."""
+    if values["state"] not in TOLD:
+        return
+    query = select(Delivery.instance_id, Delivery.taken_at).join(UserTask, UserTask.id == Delivery.task_id)
+    moved = session.execute(query.where(Delivery.id == mail.id, UserTask.due_date != Delivery.due_date)).first()
+    if moved is not None and moved.taken_at is not None:
+        key = f"reconcile:{moved.instance_id}:mail:{mail.id}:{mail.lease}"
+        jobs.enqueue(session, "reconcile", run_at=moved.taken_at, instance_id=moved.instance_id, unique_key=key)
+
+
+def _give_back(database: Database, mails: Sequence[Outgoing], now: datetime) -> None:
+    """Let others have mails that were not tried, as if they had not been taken."""
+    fresh = [mail for mail in mails if not mail.left_behind]
+    left_behind = [mail for mail in mails if mail.left_behind]
+    with database.transaction() as session:
+        session.execute(_returned(fresh).values(state="planned", lease_until=None))
+        # One that may have left already goes as the same bytes, so it stays what it was: left in the middle.
+        session.execute(_returned(left_behind).values(lease_until=now))
+
+
+def _returned(mails: Sequence[Outgoing]) -> Update:
+    ours = tuple_(Delivery.id, Delivery.lease).in_([(mail.id, mail.lease) for mail in mails])
+    values = {"attempts": Delivery.attempts - 1, "taken_at": None}
+    return update(Delivery).where(ours, Delivery.state == "sending").values(values)
+
+
+def _ours(mail: Outgoing) -> ColumnElement[bool]:
+    """Only the latest holder may record: one whose lease was outlived says nothing."""
+    return (Delivery.id == mail.id) & (Delivery.lease == mail.lease) & (Delivery.state == "sending")

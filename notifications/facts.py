@@ -6,16 +6,12 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TypedDict
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from engine import identity
 from engine.calendar import Calendar
-from engine.model import Community, Group, Incident, ProcessInstance, Step, User, UserTask
+from engine.model import Community, ProcessInstance, Step, UserTask
 from notifications import rules
 from notifications.model import TOLD, Delivery
-from notifications.reconciling import holders_of
 from notifications.settings import NotificationSettings
+from notifications.surroundings import Surroundings
 
 #: The body whose decisions start cases.
 COMMISSIONER = "SSU"
@@ -77,32 +73,48 @@ class Void:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Reading:
     """One delivery and the rows around it."""
 
-    session: Session
     delivery: Delivery
-    instance: ProcessInstance
-    community: Community
-    calendar: Calendar
+    around: Surroundings
     today: date
     settings: NotificationSettings
 
     @property
+    def instance(self) -> ProcessInstance:
+        return self.around.instances[self.delivery.instance_id]
+
+    @property
+    def community(self) -> Community:
+        return self.around.communities[self.delivery.community_id]
+
+    @property
+    def calendar(self) -> Calendar:
+        return self.around.calendars[self.delivery.community_id]
+
+    @property
     def step(self) -> Step:
         """The step it is about. Only an incident's mail is about none."""
-        return self.session.get_one(Step, self.delivery.step_id)
+        assert self.delivery.step_id is not None, "asked of a mail about an incident"
+        return self.around.steps[self.delivery.step_id]
+
+    @property
+    def others(self) -> list[Delivery]:
+        """The other mails to the same person about the same task."""
+        mails = self.around.mails[self.delivery.task_id, self.delivery.recipient_id]
+        return [mail for mail in mails if mail.id != self.delivery.id]
+
+    def group_name(self, task: UserTask) -> str | None:
+        """The group that shares the task, if it has one."""
+        return self.around.groups[task.candidate_group_id].name if task.candidate_group_id else None
 
 
-def gather(session: Session, delivery: Delivery, *, now: datetime, settings: NotificationSettings) -> Facts | Void:
-    """What the delivery says if it leaves at `now`, or why it must not."""
-    community = session.get_one(Community, delivery.community_id)
-    calendar = identity.calendar_of(community)
-    at = _Reading(
-        session, delivery, session.get_one(ProcessInstance, delivery.instance_id), community, calendar,
-        calendar.local_date(now), settings,
-    )  # fmt: skip
+def gather(around: Surroundings, delivery: Delivery, *, now: datetime, settings: NotificationSettings) -> Facts | Void:
+    """What the delivery, one of those `around` was read for, says if it leaves at `now`, or why it must not."""
+    today = around.calendars[delivery.community_id].local_date(now)
+    at = _Reading(delivery=delivery, around=around, today=today, settings=settings)
     if at.instance.state != "active":
         return Void(reason="The case is not running.")
     if delivery.incident_id is not None:
@@ -114,7 +126,7 @@ def gather(session: Session, delivery: Delivery, *, now: datetime, settings: Not
 
 
 def _about_task(at: _Reading, task_id: int, now: datetime) -> Facts | Void:
-    task = at.session.get_one(UserTask, task_id)
+    task = at.around.tasks[task_id]
     reason = _why_not(at, task) or _why_no_reminder(at, task, now)
     return Void(reason=reason) if reason else _facts_of_task(at, task)
 
@@ -123,7 +135,7 @@ def _why_not(at: _Reading, task: UserTask) -> str | None:
     rule = rules.kind(at.delivery.rule)
     if task.state not in ("open", "submitted"):
         return f"The task is {task.state}."
-    if at.delivery.recipient_id not in holders_of(at.session, task):
+    if at.delivery.recipient_id not in at.around.holders[task.id]:
         return "The task waits for someone else."
     if rule in rules.OF_ONE_DATE and at.delivery.due_generation != task.due_generation:
         return "The due date has moved."
@@ -138,13 +150,7 @@ def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
         return None
     if task.due_date is not None and at.today > task.due_date:
         return "The due date has passed."
-    others = at.session.scalars(
-        select(Delivery).where(
-            Delivery.task_id == task.id,
-            Delivery.recipient_id == at.delivery.recipient_id,
-            Delivery.id != at.delivery.id,
-        )
-    ).all()
+    others = at.others
     if any(d.state == "planned" and d.planned_at > at.delivery.planned_at and d.planned_at <= now for d in others):
         return "A later mail about the task is due as well."
     said = [d.composed_at for d in others if d.state in TOLD and rules.kind(d.rule) in _TOLD_TODAY]
@@ -154,38 +160,29 @@ def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
 
 
 def _facts_of_task(at: _Reading, task: UserTask) -> Facts:
-    group = at.session.get(Group, task.candidate_group_id) if task.candidate_group_id else None
     return _facts(
-        at, role=_role(at.session, at.delivery, task), name=task.name, party=task.item_name,
-        group=group.name if group and task.assignee_id is None else None, due=task.due_date, silent=(),
-        url=at.settings.task_url(task.public_id), former_due=_former_due(at, task),
+        at, role=_role(at, task), name=task.name, party=task.item_name,
+        group=at.group_name(task) if task.assignee_id is None else None, due=task.due_date, silent=(),
+        url=at.settings.task_url(task.public_id), former_due=_former_due(at),
     )  # fmt: skip
 
 
-def _role(session: Session, delivery: Delivery, task: UserTask) -> Role:
+def _role(at: _Reading, task: UserTask) -> Role:
     if task.state == "submitted":
         return Role.APPROVER
     if task.assignee_id is None:
         return Role.MEMBER
     if task.item_name is None:
         return Role.PERFORMER
-    recipient = session.get_one(User, delivery.recipient_id)
+    recipient = at.around.people[at.delivery.recipient_id]
     is_contact = (task.item_data or {}).get("contact") == recipient.key
     return Role.CONTACT if is_contact else Role.ANSWERS
 
 
-def _former_due(at: _Reading, task: UserTask) -> date | None:
+def _former_due(at: _Reading) -> date | None:
     """The due date that the person was last told of."""
-    query = (
-        select(Delivery.due_date)
-        .where(
-            Delivery.task_id == task.id, Delivery.recipient_id == at.delivery.recipient_id,
-            Delivery.state.in_(TOLD), Delivery.id != at.delivery.id,
-        )
-        .order_by(Delivery.composed_at.desc(), Delivery.id.desc())
-        .limit(1)
-    )  # fmt: skip
-    return at.session.scalar(query)
+    told = [(d.composed_at, d.id, d.due_date) for d in at.others if d.state in TOLD and d.composed_at is not None]
+    return max(told, key=lambda mail: mail[:2])[2] if told else None
 
 
 # --- a mail about a step ---
@@ -197,38 +194,33 @@ def _about_step(at: _Reading) -> Facts | Void:
         return Void(reason="Nobody is late any more.")
     return _facts(
         at, role=Role.OWNER, name=at.step.name, party=None, group=None, due=at.delivery.due_date,
-        silent=tuple(_named(at.session, task) for task in silent), former_due=None,
+        silent=tuple(_named(at, task) for task in silent), former_due=None,
         url=at.settings.case_url(at.instance.public_id),
     )  # fmt: skip
 
 
 def _silent(at: _Reading) -> Sequence[UserTask]:
     """The late tasks of the step that wait for others than the recipient."""
-    query = (
-        select(UserTask)
-        .where(
-            UserTask.step_id == at.step.id, UserTask.state.in_(("open", "submitted")),
-            UserTask.due_date <= at.delivery.due_date,
-        )
-        .order_by(UserTask.position)
-    )  # fmt: skip
-    tasks = at.session.scalars(query).all()
-    return [task for task in tasks if at.delivery.recipient_id not in holders_of(at.session, task)]
+    due, recipient = at.delivery.due_date, at.delivery.recipient_id
+    late = [
+        t for t in at.around.waiting[at.step.id] if t.due_date is not None and due is not None and t.due_date <= due
+    ]
+    return [task for task in late if recipient not in at.around.holders[task.id]]
 
 
-def _named(session: Session, task: UserTask) -> str:
+def _named(at: _Reading, task: UserTask) -> str:
     if task.item_name is not None:
         return task.item_name
     if task.assignee_id is not None:
-        return session.get_one(User, task.assignee_id).name
-    return session.get_one(Group, task.candidate_group_id).name if task.candidate_group_id else task.name
+        return at.around.people[task.assignee_id].name
+    return at.group_name(task) or task.name
 
 
 # --- a mail about an incident ---
 
 
 def _about_incident(at: _Reading, incident_id: int) -> Facts | Void:
-    incident = at.session.get_one(Incident, incident_id)
+    incident = at.around.incidents[incident_id]
     if incident.resolved_at is not None:
         return Void(reason="The incident is resolved.")
     if incident.retry_at is not None:
@@ -247,7 +239,7 @@ def _facts(
     at: _Reading, *, role: Role, name: str, party: str | None, group: str | None, due: date | None,
     former_due: date | None, silent: tuple[str, ...], url: str,
 ) -> Facts:  # fmt: skip
-    element = at.settings.element(at.session, at.instance, at.step)
+    element = at.settings.element(at.around.session, at.instance, at.step)
     return Facts(
         **_of_case(at), role=role, name=name, party=party, group=group, subject=element.subject, action=element.action,
         minutes=element.minutes, due=due, former_due=former_due,
@@ -285,9 +277,5 @@ def _next_dates(at: _Reading) -> tuple[date, ...]:
     """The local dates of the mails that this person is still to get about this task."""
     if at.delivery.task_id is None:
         return ()
-    query = select(Delivery.planned_at).where(
-        Delivery.task_id == at.delivery.task_id, Delivery.recipient_id == at.delivery.recipient_id,
-        Delivery.state == "planned", Delivery.id != at.delivery.id,
-    )  # fmt: skip
-    dates = {at.calendar.local_date(moment) for moment in at.session.scalars(query)}
+    dates = {at.calendar.local_date(mail.planned_at) for mail in at.others if mail.state == "planned"}
     return tuple(sorted(d for d in dates if d > at.today))

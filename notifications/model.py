@@ -13,6 +13,7 @@ UNSENT = ("planned", "cancelled")
 TOLD = ("sending", "sent", "uncertain")
 
 _WAITING = text("state IN ('planned', 'sending')")
+_TAKEN = text("taken_at IS NOT NULL")
 
 
 class Delivery(Base):
@@ -27,6 +28,8 @@ class Delivery(Base):
         UniqueConstraint("cause", "recipient_id", "channel"),
         # What is due to be sent, planned or left in the middle: only such rows are in this index.
         Index("ix_delivery_due", "state", "next_attempt_at", postgresql_where=_WAITING, sqlite_where=_WAITING),
+        # How many were taken within the last minute.
+        Index("ix_delivery_taken", "taken_at", postgresql_where=_TAKEN, sqlite_where=_TAKEN),
         Index("ix_delivery_instance", "instance_id", "state", "planned_at"),
         Index("ix_delivery_task", "task_id", "recipient_id"),
         # How many are in each state, and which failed, without reading what they say.
@@ -74,6 +77,8 @@ class Delivery(Base):
     lease: Mapped[int] = mapped_column(default=0)
     #: After this moment another worker may take a delivery that is still sending.
     lease_until: Mapped[datetime | None]
+    #: When it was last taken to be sent; None where it was given back untried. The rate is counted from this.
+    taken_at: Mapped[datetime | None]
     #: Why it failed, is uncertain or was cancelled.
     last_error: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None]

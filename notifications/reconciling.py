@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from engine import identity
-from engine.errors import NotFound
+from engine import identity, process_instances
+from engine.database import announce
 from engine.model import (
-    Community,
     HistoryEvent,
     Incident,
     Membership,
@@ -30,6 +30,8 @@ from notifications.model import TOLD, UNSENT, Delivery
 from notifications.rules import Ball, Wanted
 from notifications.settings import NotificationSettings
 
+#: The lane in which mails are sent: they don't wait for cases, nor cases for them.
+LANE = "mails"
 #: Reminding by hand reaches a task at most this often.
 REMIND_PAUSE = timedelta(hours=1)
 
@@ -45,8 +47,8 @@ _Known = Row[int, str, str, int, int | None, str, datetime, date | None, datetim
 
 def reconcile(session: Session, instance_id: int, *, now: datetime, settings: NotificationSettings) -> None:
     """Plan what is missing, move what has a new time, cancel what is no longer wanted. Raises NotFound."""
-    instance = _locked(session, instance_id)
-    calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
+    instance = process_instances.locked(session, instance_id)
+    calendar = identity.calendar_of(instance.community)
     known = session.execute(select(*_COLUMNS).where(Delivery.instance_id == instance.id)).all()
     balls = _balls(session, instance, known, settings)
     wanted = [w for ball in balls for w in rules.wanted_of_task(ball, calendar, now)]
@@ -74,10 +76,10 @@ def remind_now(
     A task that was reminded of by hand within the last hour is passed over. The caller checks that `actor`
     may do this.
     """
-    _locked(session, instance.id)
+    process_instances.locked(session, instance.id)
     waiting = [task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")]
     recent = _reminded_since(session, [task.id for task in waiting], now - REMIND_PAUSE)
-    holders = _holders(session, waiting)
+    holders = holders_of_each(session, waiting)
     wanted = [
         _reminder_by_hand(task, person, now)
         for task in waiting if task.id not in recent
@@ -89,17 +91,28 @@ def remind_now(
 
 def holders_of(session: Session, task: UserTask) -> tuple[int, ...]:
     """Ids of the active people who are to act on the task now."""
-    return _holders(session, [task])[task.id]
+    return holders_of_each(session, [task])[task.id]
+
+
+def holders_of_each(session: Session, tasks: Sequence[UserTask]) -> dict[int, tuple[int, ...]]:
+    """Who has the ball: the approver of a submitted task, else the assignee, else the whole group."""
+    people = {t.id: t.approver_id if t.state == "submitted" else t.assignee_id for t in tasks}
+    groups = {t.candidate_group_id for t in tasks if people[t.id] is None and t.state == "open"}
+    members = _members(session, groups)
+    asked = {person for person in people.values() if person is not None}
+    query = select(User.id).where(User.id.in_(asked), User.active)
+    active = set(session.scalars(query)) if asked else set()
+    holders: dict[int, tuple[int, ...]] = {}
+    for task in tasks:
+        person = people[task.id]
+        if person is not None:
+            holders[task.id] = (person,) if person in active else ()
+        else:
+            holders[task.id] = members.get(task.candidate_group_id, ()) if task.state == "open" else ()
+    return holders
 
 
 # --- reading the case ---
-
-
-def _locked(session: Session, instance_id: int) -> ProcessInstance:
-    instance = session.get(ProcessInstance, instance_id, with_for_update=True)
-    if instance is None:
-        raise NotFound(f"There is no case with id {instance_id}.")
-    return instance
 
 
 def _balls(
@@ -109,10 +122,11 @@ def _balls(
     if instance.state != "active":
         return []
     waiting = (UserTask.instance_id == instance.id) & UserTask.state.in_(("open", "submitted"))
-    tasks = session.scalars(select(UserTask).where(waiting).order_by(UserTask.id)).all()
-    steps = {s.id: s for s in session.scalars(select(Step).where(Step.id.in_({t.step_id for t in tasks})))}
+    query = select(UserTask, Step).join(Step, Step.id == UserTask.step_id).where(waiting).order_by(UserTask.id)
+    rows = session.execute(query).all()
+    tasks, steps = [task for task, _ in rows], {step.id: step for _, step in rows}
     reminders = {s.id: settings.element(session, instance, s).reminders for s in steps.values()}
-    holders, told, returned = _holders(session, tasks), _told(known), _sent_back(session, instance)
+    holders, told, returned = holders_of_each(session, tasks), _told(known), _sent_back(session, instance, tasks)
     return [
         Ball(
             task_id=t.id, step_id=t.step_id, submitted=t.state == "submitted", opened_at=t.opened_at,
@@ -124,27 +138,13 @@ def _balls(
     ]  # fmt: skip
 
 
-def _holders(session: Session, tasks: Sequence[UserTask]) -> dict[int, tuple[int, ...]]:
-    """Who has the ball: the approver of a submitted task, else the assignee, else the whole group."""
-    people = {t.id: t.approver_id if t.state == "submitted" else t.assignee_id for t in tasks}
-    groups = {t.candidate_group_id for t in tasks if people[t.id] is None and t.state == "open"}
-    members = _members(session, groups)
-    active = set(session.scalars(select(User.id).where(User.id.in_(set(people.values())), User.active)))
-    holders: dict[int, tuple[int, ...]] = {}
-    for task in tasks:
-        person = people[task.id]
-        if person is not None:
-            holders[task.id] = (person,) if person in active else ()
-        else:
-            holders[task.id] = members.get(task.candidate_group_id, ()) if task.state == "open" else ()
-    return holders
-
-
 def _members(session: Session, groups: Iterable[int | None]) -> Mapping[int | None, tuple[int, ...]]:
+    if not (wanted := {g for g in groups if g is not None}):
+        return {}
     query = (
         select(Membership.group_id, User.id)
         .join(User, User.id == Membership.user_id)
-        .where(Membership.group_id.in_({g for g in groups if g is not None}), User.active)
+        .where(Membership.group_id.in_(wanted), User.active)
         .order_by(User.id)
     )
     members: dict[int | None, tuple[int, ...]] = {}
@@ -177,7 +177,10 @@ def _told(known: Sequence[_Known]) -> dict[int | None, dict[int, date | None]]:
     return told
 
 
-def _sent_back(session: Session, instance: ProcessInstance) -> dict[int, datetime]:
+def _sent_back(session: Session, instance: ProcessInstance, tasks: Sequence[UserTask]) -> dict[int, datetime]:
+    """When each of the tasks was last sent back by its approver; only what was once submitted can be."""
+    if not any(task.submitted_at for task in tasks):
+        return {}
     query = (
         select(HistoryEvent.task_id, func.max(HistoryEvent.at))
         .where(HistoryEvent.instance_id == instance.id, HistoryEvent.kind == SENT_BACK)
@@ -215,6 +218,7 @@ def _correct(
     for identity_, want in difference.plan:
         row = update(Delivery).where(Delivery.id == identity_, Delivery.state.in_(UNSENT))
         session.execute(row.values(_planned(want)))
+        announce(session, LANE, want.planned_at)
 
 
 def _compare(
@@ -264,7 +268,7 @@ def _insert(
     settings: NotificationSettings,
     asked_by_id: int | None = None,
 ) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for want in wanted:
         if _is_past(want, now):
             continue
@@ -279,6 +283,7 @@ def _insert(
         )  # fmt: skip
     if rows:
         session.execute(insert(Delivery), rows)
+        announce(session, LANE, min(row["planned_at"] for row in rows))
 
 
 # --- reminding by hand ---

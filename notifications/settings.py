@@ -1,5 +1,6 @@
 """What notifications are told by the composition root."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +42,8 @@ class NotificationSettings:
     #: Public address of the site, without a slash at the end.
     base_url: str
     element: ElementReader
+    #: How many mails all processes together hand to the mail server in any minute; `sys.maxsize`: as it comes.
+    mails_per_minute: int = sys.maxsize
 
     @property
     def host(self) -> str:

@@ -17,8 +17,8 @@ from flask_wtf.csrf import CSRFProtect
 
 from engine import history
 from engine.heartbeats import Pulse
-from web import api, auth, errors, formatting, health, logs, metrics
-from web.context import calendar, close_session, community, today
+from web import api, auth, compression, errors, formatting, guesses, health, logs, metrics
+from web.context import close_session, community, formatter, today
 from web.context import services as current_services
 from web.pages import (
     about,
@@ -99,10 +99,12 @@ def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
     app.register_blueprint(api.blueprint)
     errors.register(app)
     app.before_request(_begin)
+    guesses.register(app, settings)
+    compression.register(app, STATIC)
     app.after_request(_headers)
     logs.register(app)
     app.teardown_request(close_session)
-    app.jinja_env.filters.update(formatting.jinja_filters(_formatter))
+    app.jinja_env.filters.update(formatting.jinja_filters(formatter))
     app.jinja_env.globals["asset"] = asset
     app.context_processor(_page_context)
     return app
@@ -141,10 +143,6 @@ def _manifest() -> dict[str, str]:
 def asset(name: str) -> str:
     """The address of a built file."""
     return f"/static/dist/{_manifest().get(name, name)}"
-
-
-def _formatter() -> formatting.Formatter:
-    return formatting.Formatter(zone=calendar().zone, today=today(), calendar=calendar(), locale=locale())
 
 
 def _page_context() -> dict[str, Any]:

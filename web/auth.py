@@ -13,14 +13,15 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from engine.identity import arrival
 from engine.model import Membership, User
-from web.context import close_session, community, db, services
+from web.context import close_session, community, db, services, welcome
 
 pages = Blueprint("auth", __name__)
 login_manager = LoginManager()
 _hasher = PasswordHasher()
-#: Checked when there is no such user, so that the answer takes as long.
-_NOBODY = _hasher.hash("nobody")
+#: Checked when there is no such user, so that the answer takes as long. Hashing it at every start would take a while.
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$MEWXOpFGmsSPEaxAyZUFOw$uX8Ay7q5ZHE8u9WrjKorxHcv00Z/EFJmzSy4gRPjYJs"
 #: How long an invitation holds, in seconds.
 INVITATION_AGE = 7 * 24 * 3600
 MIN_PASSWORD = 12
@@ -52,11 +53,12 @@ def _signed_in(user: User) -> SignedIn:
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def load(cookie: str) -> SignedIn | None:
     """The user of a session cookie, if it still holds."""
-    identity, _sep, version = cookie.partition(":")
-    user = db().get(User, int(identity)) if identity.isdigit() else None
-    if user is None or not user.active or str(user.session_version) != version:
+    user_id, _sep, version = cookie.partition(":")
+    found = arrival(db(), int(user_id)) if user_id.isdigit() else None
+    if found is None or str(found.user.session_version) != version:
         return None
-    return _signed_in(user)
+    welcome(found)
+    return _signed_in(found.user)
 
 
 def hash_password(password: str) -> str:

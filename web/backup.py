@@ -113,9 +113,10 @@ def _write_table(session: Session, table: Table, lines: _Lines) -> int:
     at_once = FILES_AT_ONCE if "bytes" in kinds else ROWS_AT_ONCE
     count = 0
     ordered = query.order_by(*table.primary_key.columns).execution_options(yield_per=at_once)
-    for row in session.execute(ordered):
-        lines.add([_plain(value) for value in row])
-        count += 1
+    with session.execute(ordered) as found:
+        for row in found:
+            lines.add([_plain(value) for value in row])
+            count += 1
     return count
 
 

@@ -135,6 +135,9 @@ def worker(ctx: click.Context) -> None:
 
 main.add_command(migration_commands.migrate)
 main.add_command(operator_commands.examine)
+main.add_command(operator_commands.report)
+main.add_command(operator_commands.job)
+main.add_command(operator_commands.mail)
 main.add_command(upkeep_commands.check)
 main.add_command(upkeep_commands.backup)
 main.add_command(upkeep_commands.restore)

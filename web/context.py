@@ -1,21 +1,24 @@
 """What every page needs: the reading session, who is here, what time it is, and how to act."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import cast
 
 from flask import current_app, g
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from engine import identity
 from engine.calendar import Calendar
 from engine.errors import NotAllowed
-from engine.identity import Person
+from engine.identity import Arrival, Person
 from engine.model import Community
+from web.formatting import Formatter
 from web.services import Services
 
 
@@ -36,7 +39,9 @@ def close_session(_error: BaseException | None = None) -> None:
     """Let the reading session go."""
     g.pop("session", None)
     if (reading := g.pop("reading", None)) is not None:
-        reading.__exit__(None, None, None)
+        # What was read stands; a connection that broke since is thrown away.
+        with suppress(DBAPIError):
+            reading.__exit__(None, None, None)
 
 
 def now() -> datetime:
@@ -44,6 +49,12 @@ def now() -> datetime:
     if "now" not in g:
         g.now = services().clock()
     return cast(datetime, g.now)
+
+
+def welcome(arrived: Arrival) -> None:
+    """This request is that person's. A bearer token is looked at before a cookie, and is not put aside by one."""
+    if "person" not in g:
+        g.person, g.community = arrived.person, arrived.community
 
 
 def community() -> Community:
@@ -66,6 +77,14 @@ def calendar() -> Calendar:
     return cast(Calendar, g.calendar)
 
 
+def formatter() -> Formatter:
+    """The words for dates and numbers of this request."""
+    if "formatter" not in g:
+        words = Formatter(today=today(), zone=calendar().zone, calendar=calendar(), locale=str(get_locale() or "nb"))
+        g.formatter = words
+    return cast(Formatter, g.formatter)
+
+
 def today() -> date:
     """The local day of this request."""
     return calendar().local_date(now())
@@ -85,7 +104,7 @@ def acting() -> Iterator[tuple[Session, Person]]:
     """One unit of work done by the signed-in person; committed at the end, undone whole on any exception."""
     actor = person()
     close_session()
-    for name in ("community", "calendar", "person"):
+    for name in ("community", "calendar", "formatter", "person"):
         g.pop(name, None)
     with services().database.transaction() as session:
         yield session, actor

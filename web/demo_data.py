@@ -6,9 +6,11 @@ moments when it would have happened; so plans, mails, history and the dates of e
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from email.message import EmailMessage
+from typing import Self
 
 import click
 from sqlalchemy import func, select
@@ -115,6 +117,10 @@ class _Kept:
     def __init__(self, database: Database, world: World) -> None:
         self._database = database
         self._world = world
+
+    def conversation(self) -> AbstractContextManager[Self]:
+        """Itself."""
+        return nullcontext(self)
 
     def send(self, message: EmailMessage, to: str) -> None:
         """Keep the message."""

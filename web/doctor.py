@@ -1,5 +1,7 @@
 """What is wrong with an installation, in words, and how to mend it. Changes nothing, and sends no mail."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -9,14 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import func, make_url, select
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from engine import heartbeats
 from engine.database import Database
 from engine.model import Community, ProcessDefinition
 from notifications.mailer import MailError, SmtpMailer
-from web import app, schema
+from web import app, running, schema
 from web.figures import LATE, MAIL_LATE, Figures, gather
 from web.services import smtp
 from web.settings import Settings
@@ -26,6 +29,10 @@ PATIENCE_SECONDS = 5.0
 #: Clocks further apart than this let deadlines fire at the wrong time, and leases run out too early.
 SKEW = timedelta(seconds=5)
 SHORT_KEY = 32
+#: A key with fewer different characters is no random one.
+FEW_CHARACTERS = 8
+#: What one process of ours may open: see `engine.database`.
+CONNECTIONS = 20
 _MB = 1_000_000
 LITTLE_SPACE, FULL = 1_000 * _MB, 100 * _MB
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -53,7 +60,8 @@ def examine(
     settings: Settings, clock: Callable[[], datetime], *, free: Callable[[Path], int] = free_bytes
 ) -> list[Finding]:
     """Look at everything. An answer takes no longer than a few times PATIENCE_SECONDS."""
-    found = [*_settings(settings), *_addresses(settings), *_front_end(), *_space(settings, free), *_zone("Europe/Oslo")]
+    found = [*_settings(settings), *_addresses(settings), *_built(), *_files(settings), *_space(settings, free)]
+    found += _zone("Europe/Oslo")
     found += [*_mail_server(settings), *_database(settings, clock)]
     return found
 
@@ -85,6 +93,8 @@ def _settings(settings: Settings) -> Found:
         yield _wrong("secret-key", "There is no secret key. Only the demo makes its own.", make)
     elif len(key) < SHORT_KEY:
         yield _wrong("secret-key", f"The secret key has only {len(key)} characters, so it can be guessed.", make)
+    elif len(set(key)) < FEW_CHARACTERS:
+        yield _wrong("secret-key", "The secret key repeats a few characters, so it can be guessed.", make)
     else:
         yield _fine("secret-key", "The secret key is set.")
     if settings.demo:
@@ -106,6 +116,10 @@ def _addresses(settings: Settings) -> Found:
     if not settings.secure_cookies:
         says = "Session cookies also go over http, where they can be read."
         yield _wrong("cookies", says, "Set AVTALEFLYT_SECURE_COOKIES=true, and restart.")
+    if not settings.trusted_proxies:
+        says = "Everybody seems to come from the proxy's address, so one who guesses passwords shuts all others out."
+        remedy = "Set AVTALEFLYT_TRUSTED_PROXIES to how many proxies stand in front, each adding to X-Forwarded-For."
+        yield _warn("proxies", says, remedy)
     if not settings.metrics_token.get_secret_value():
         says = "Whoever comes through a proxy on this machine that tells nothing of itself may read /metrics."
         yield _warn("metrics", says, "Set AVTALEFLYT_METRICS_TOKEN, or let the proxy keep /metrics back.")
@@ -121,11 +135,35 @@ def _is_loopback(host: str) -> bool:
 # --- the machine ------------------------------------------------------------------------------------------------------
 
 
-def _front_end() -> Found:
-    if (app.STATIC / "dist" / "manifest.json").exists():
-        yield _fine("front-end", "The front end is built.")
+def _built() -> Found:
+    missing = _missing_files(app.STATIC / "dist")
+    if missing:
+        yield _wrong("front-end", f"The front end is not built: {missing} is missing.", "Run `make setup`.")
     else:
-        yield _wrong("front-end", "The front end is not built: pages have no style.", "Run `make setup`.")
+        yield _fine("front-end", "The front end is built.")
+    if not (Path(app.__file__).parent / "translations" / "en" / "LC_MESSAGES" / "messages.mo").exists():
+        yield _warn(
+            "translations", "The English texts are not compiled: pages are in Norwegian only.", "Run `make setup`."
+        )
+
+
+def _missing_files(folder: Path) -> str:
+    """The first built file that is not there; empty when all are."""
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        return manifest.name
+    return next((name for name in json.loads(manifest.read_text()).values() if not (folder / name).exists()), "")
+
+
+def _files(settings: Settings) -> Found:
+    folder = _existing(settings.var_dir)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        remedy = f"Let the service's user own it: `chown USER {folder}`, or set AVTALEFLYT_VAR_DIR."
+        yield _wrong("files", f"{folder} can't be written to.", remedy)
+    for file in (settings.var_dir / "secret_key", *_database_file(settings)):
+        if file.exists() and file.stat().st_mode & 0o077:
+            says = f"{file} may be read by other users of this machine."
+            yield _warn("files", says, f"`chmod 600 {file}`, and `chmod 700 {file.parent}`.")
 
 
 def _space(settings: Settings, free: Callable[[Path], int]) -> Found:
@@ -147,8 +185,12 @@ def _existing(folder: Path) -> Path:
 
 
 def _database_folder(settings: Settings) -> list[Path]:
+    return [_existing(file.parent) for file in _database_file(settings)]
+
+
+def _database_file(settings: Settings) -> list[Path]:
     _scheme, sqlite, file = settings.database_url.partition("sqlite:///")
-    return [_existing(Path(file).parent)] if sqlite and file else []
+    return [Path(file)] if sqlite and file else []
 
 
 def _zone(name: str) -> Found:
@@ -210,8 +252,7 @@ def _database(settings: Settings, clock: Callable[[], datetime]) -> Found:
 
 def _no_file(settings: Settings) -> str | None:
     """A look must not make an empty database."""
-    _scheme, sqlite, file = settings.database_url.partition("sqlite:///")
-    return f"There is no database {file}." if sqlite and file and not Path(file).exists() else None
+    return next((f"There is no database {file}." for file in _database_file(settings) if not file.exists()), None)
 
 
 def _impatient(url: str) -> str:
@@ -229,17 +270,42 @@ def _opened(database: Database, settings: Settings, clock: Callable[[], datetime
         says = "The database has no schema." if stands == "missing" else "The schema is older than this program."
         yield _wrong("schema", says, "Run `avtaleflyt migrate`.")
         return
+    if stands == "outgrown":
+        yield _wrong("schema", "The schema has left this program behind.", "Install the newer program here too.")
+        return
     if stands == "newer":
-        says = "The schema is newer than this program, which goes on working for one release."
+        says = "The schema is newer than this program, which goes on working."
         yield _warn("schema", says, "Install the newer program here too.")
     else:
         yield _fine("schema", "The schema is this program's.")
+    yield from _dispatcher(database, settings)
     with database.reading() as session:
         if not database.is_sqlite:
             yield from _skew(session, clock)
+            yield from _room(session, settings, clock())
         yield from _community(session, settings)
         unknown = [f for zone in session.scalars(select(Community.timezone).distinct()) for f in _unknown(zone)]
         yield from unknown or _work(gather(session, clock()), database, clock())
+
+
+def _dispatcher(database: Database, settings: Settings) -> Found:
+    if settings.dispatcher == "polling":
+        return
+    if database.is_sqlite:
+        says = "Procrastinate needs PostgreSQL, and no process starts without it."
+        yield _wrong("dispatcher", says, "Set AVTALEFLYT_DISPATCHER=polling, or move to PostgreSQL.")
+    elif settings.database_pooler:
+        says = "Procrastinate listens on a connection of its own, which a pooler hands on: nobody is told anything."
+        yield _wrong("dispatcher", says, "Set AVTALEFLYT_DISPATCHER=polling.")
+    elif (stands := running.dispatching().standing(database)) != "current":
+        says = (
+            "Procrastinate's tables are missing"
+            if stands == "missing"
+            else "Procrastinate's tables are another version's"
+        )
+        yield _warn("dispatcher", f"{says}: workers find work by looking.", "Run `avtaleflyt migrate`.")
+    else:
+        yield _fine("dispatcher", "Procrastinate's tables are this program's.")
 
 
 def _skew(session: Session, clock: Callable[[], datetime]) -> Found:
@@ -252,6 +318,21 @@ def _skew(session: Session, clock: Callable[[], datetime]) -> Found:
         yield _wrong("clocks", says, remedy)
     else:
         yield _fine("clocks", "This machine's clock and the database's agree.")
+
+
+def _room(session: Session, settings: Settings, now: datetime) -> Found:
+    """May every process that turns the clock, and one more with pages, open what it may need?"""
+    if settings.database_pooler:
+        return  # the pooler shares out what there is
+    limit = "CAST(current_setting('max_connections') AS int)"
+    reserved = "CAST(current_setting('superuser_reserved_connections') AS int)"
+    room: int = session.execute(text(f"SELECT {limit} - {reserved}")).scalar_one()
+    processes = 1 + sum(heartbeats.is_alive(worker, now) for worker in heartbeats.workers(session))
+    if processes * CONNECTIONS > room:
+        says = f"PostgreSQL lets {room} connect, and {processes} processes may want {CONNECTIONS} each."
+        yield _warn("connections", says, "Raise max_connections of PostgreSQL, or put a pooler before it.")
+    else:
+        yield _fine("connections", f"PostgreSQL lets {room} connect: room for {room // CONNECTIONS} processes.")
 
 
 def _community(session: Session, settings: Settings) -> Found:

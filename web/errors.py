@@ -10,9 +10,13 @@ from flask import flash, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError, InvalidAnswers
+from engine.outages import outage
+from web import outages
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,8 @@ def register(app: APIFlask) -> None:
     app.register_error_handler(EngineError, _refused)
     app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DBAPIError, _database_failed)
+    app.register_error_handler(PoolTimeout, _database_failed)
     app.register_error_handler(Exception, _fault)
 
 
@@ -36,6 +42,8 @@ def _refused(error: EngineError) -> ResponseReturnValue:
         document: dict[str, object] = {"title": type(error).__name__, "detail": error.message, "status": status}
         if isinstance(error, InvalidAnswers):
             document["errors"] = [{"key": p.key, "label": p.label, "message": p.message} for p in error.problems]
+        if "act" in error.data:  # somebody else was first: what they did, who it was and when
+            document["happened"] = {name: error.data[name] for name in ("act", "by", "at")}
         return jsonify(document), status
     # The engine speaks to operators and programs, in English; people get the page's own words.
     return page(error.status, error.message if error.status == 422 else None)
@@ -55,6 +63,11 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return page(status, None)
 
 
+def _database_failed(error: Exception) -> ResponseReturnValue:
+    found = outage(error)
+    return outages.answer(found, as_json=wants_json()) if found else _fault(error)
+
+
 def _fault(error: Exception) -> ResponseReturnValue:
     log.exception("unexpected error", extra={"path": request.path})
     if wants_json():
@@ -65,10 +78,13 @@ def _fault(error: Exception) -> ResponseReturnValue:
 def page(status: int, message: str | None) -> ResponseReturnValue:
     """The error page: what happened and what one can do."""
     heading, what_happened, remedy = _words(status)
-    text = render_template(
-        "error.html", heading=heading, what_happened=message or what_happened, remedy=remedy,
-        reference=g.get("request_id") if status >= 500 else None,
-    )  # fmt: skip
+    try:
+        text = render_template(
+            "error.html", heading=heading, what_happened=message or what_happened, remedy=remedy,
+            reference=g.get("request_id") if status >= 500 else None,
+        )  # fmt: skip
+    except (DBAPIError, PoolTimeout) as error:  # every page says who is reading, which the database knows
+        return _database_failed(error)
     return text, status
 
 
@@ -92,7 +108,7 @@ def _words(status: int) -> tuple[str, str, str]:
         409: (
             _("Noen andre rakk det først"),
             _("Saken er endret siden du åpnet siden."),
-            _("Se på den på nytt. Det du skrev, er lagret."),
+            _("Gå tilbake, ta vare på det du skrev, og last siden på nytt."),
         ),
         410: (_("Lenken virker ikke lenger"), _("Den er brukt eller for gammel."), _("Be sekretariatet om en ny.")),
         413: (

@@ -9,11 +9,14 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine import heartbeats, user_tasks
+from engine.jobs import PAUSES
 from engine.model import Community, Incident, Job, ProcessInstance, UserTask, WorkerHeartbeat
 from notifications.model import Delivery
 
 #: Jobs that are not settled. The others are only ever counted by whoever cleans up.
 UNSETTLED = ("queued", "leased", "failed")
+#: What has ended, and what has left, is not counted: there is more of it every year.
+RUNNING, UNWELL = ("active", "suspended"), ("planned", "sending", "failed", "uncertain")
 #: A mail that failed longer ago than this is the past.
 RECENT = timedelta(days=7)
 #: What is due and not done after so long is late: the clock looks every two seconds.
@@ -46,10 +49,14 @@ class Figures:
     wakes_due: int
     wake_lag: timedelta
     jobs: Sequence[JobFigure]
+    #: Mails that are not settled, or not well; those that left are only ever counted lately.
     deliveries: Mapping[str, int]
+    #: Mails handed to the mail server within the last hour.
+    mails_last_hour: int
     #: Mails of the last days that failed or are uncertain.
     recent_failures: int
-    #: How late the mail is that should have left first and has not.
+    #: Mails that are due and have not left, and how late the first of them is.
+    mails_waiting: int
     unsent_lag: timedelta
     incidents: int
     workers: Sequence[WorkerHeartbeat]
@@ -72,18 +79,21 @@ def gather(session: Session, now: datetime) -> Figures:
     due = (ProcessInstance.state == "active") & (ProcessInstance.wake_at <= now)
     wakes, first_wake = session.execute(select(func.count(), func.min(ProcessInstance.wake_at)).where(due)).one()
     workers = heartbeats.workers(session)
+    mails, first_mail = _unsent(session, now)
     return Figures(
         open_tasks=_count(session, waiting),
         overdue_tasks=_overdue(session, now, waiting),
-        cases=_by_state(session, ProcessInstance),
+        cases=_by_state(session, ProcessInstance, RUNNING),
         wakes_due=wakes,
         wake_lag=_since(first_wake, now),
         jobs=_jobs(session, now),
-        deliveries=_by_state(session, Delivery),
+        deliveries=_by_state(session, Delivery, UNWELL),
+        mails_last_hour=_count(session, Delivery.taken_at > now - timedelta(hours=1)),
         recent_failures=_count(
             session, Delivery.state.in_(("failed", "uncertain")), Delivery.planned_at > now - RECENT
         ),
-        unsent_lag=_unsent(session, now),
+        mails_waiting=mails,
+        unsent_lag=_since(first_mail, now),
         incidents=_count(session, Incident.resolved_at.is_(None)),
         workers=workers,
         workers_alive=sum(heartbeats.is_alive(worker, now) for worker in workers),
@@ -98,9 +108,10 @@ def _since(moment: datetime | None, now: datetime) -> timedelta:
     return max(now - moment, _NONE) if moment else _NONE
 
 
-def _by_state(session: Session, table: type[ProcessInstance] | type[Delivery]) -> dict[str, int]:
-    rows = session.execute(select(table.state, func.count().label("number")).group_by(table.state))
-    return {row.state: row.number for row in rows}
+def _by_state(session: Session, table: type[ProcessInstance] | type[Delivery], states: Sequence[str]) -> dict[str, int]:
+    """Also those of which there is none, so that a graph has a line before the first trouble."""
+    query = select(table.state, func.count().label("number")).where(table.state.in_(states)).group_by(table.state)
+    return {**dict.fromkeys(states, 0), **{row.state: row.number for row in session.execute(query)}}
 
 
 def _overdue(session: Session, now: datetime, waiting: ColumnElement[bool]) -> int:
@@ -126,6 +137,9 @@ def _jobs(session: Session, now: datetime) -> list[JobFigure]:
     ]
 
 
-def _unsent(session: Session, now: datetime) -> timedelta:
-    late = Delivery.state.in_(("planned", "sending")) & (Delivery.planned_at <= now)
-    return _since(session.scalar(select(func.min(Delivery.planned_at)).where(late)), now)
+def _unsent(session: Session, now: datetime) -> tuple[int, datetime | None]:
+    # The longest pause is said too, or the index of what is due would be read to the last mail of the year.
+    soon = Delivery.next_attempt_at <= now + PAUSES[-1]
+    late = Delivery.state.in_(("planned", "sending")) & soon & (Delivery.planned_at <= now)
+    count, first = session.execute(select(func.count(), func.min(Delivery.planned_at)).where(late)).one()
+    return count, first

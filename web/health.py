@@ -42,6 +42,8 @@ def _unready() -> str:
         return "The database does not answer."
     if found in ("missing", "behind"):
         return "The database's schema is older than this program. Run `avtaleflyt migrate`."
+    if found == "outgrown":
+        return "The database's schema has left this program behind. Install the newer program."
     pulse = metrics.state().pulse
     return "The clock in this process stands still." if pulse is not None and _stands_still(pulse) else ""
 

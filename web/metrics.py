@@ -1,7 +1,7 @@
 """What Prometheus reads: how the system stands, counted at each reading, and how long requests took in this process."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import cast
@@ -20,9 +20,6 @@ from web.services import Services
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _KEY = "avtaleflyt.metrics"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 20)
-#: States that are shown also when nothing is in them, so that a graph has a line before the first trouble.
-_CASE_STATES = ("active", "suspended", "completed", "cancelled")
-_MAIL_STATES = ("planned", "sending", "sent", "failed", "uncertain", "cancelled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +107,13 @@ class _Counted(Collector):
 def _gauges(found: Figures) -> Iterable[Metric]:
     yield _gauge("avtaleflyt_open_tasks", "Tasks that wait for an answer or an approval", found.open_tasks)
     yield _gauge("avtaleflyt_overdue_tasks", "Open tasks whose due date has passed", found.overdue_tasks)
-    cases = {**dict.fromkeys(_CASE_STATES, 0), **found.cases}
-    yield _by("avtaleflyt_cases", "Cases by state", cases)
+    yield _by("avtaleflyt_cases", "Cases that have not ended, by state", found.cases)
     yield _gauge("avtaleflyt_wakes_due", "Cases whose timer is due and has not fired", found.wakes_due)
     yield _gauge("avtaleflyt_wake_lag_seconds", "How long the first of them has waited", found.wake_lag.total_seconds())
     yield from _jobs(found)
-    deliveries = {**dict.fromkeys(_MAIL_STATES, 0), **found.deliveries}
-    yield _by("avtaleflyt_deliveries", "Mails by state", deliveries)
+    yield _by("avtaleflyt_deliveries", "Mails that wait or did not arrive, by state", found.deliveries)
+    yield _gauge("avtaleflyt_mails_last_hour", "Mails handed to the mail server within an hour", found.mails_last_hour)
+    yield _gauge("avtaleflyt_mails_due", "Mails that are due and have not left", found.mails_waiting)
     yield _gauge(
         "avtaleflyt_oldest_unsent_seconds",
         "How late the mail is that should have left first",
@@ -141,7 +138,7 @@ def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(name, about, value=value)
 
 
-def _by(name: str, about: str, counts: dict[str, int]) -> Metric:
+def _by(name: str, about: str, counts: Mapping[str, int]) -> Metric:
     family = GaugeMetricFamily(name, about, labels=("state",))
     for value, count in counts.items():
         family.add_metric((value,), count)

@@ -1,12 +1,13 @@
-"""`avtaleflyt doctor`: for whoever looks after an installation."""
+"""`avtaleflyt doctor`, `operations`, `job …` and `mail …`: for whoever looks after an installation."""
 
 from dataclasses import asdict
 
 import click
 
+from engine import operations
 from engine.clock import utc_now
-from web import doctor
-from web.cli_parts import json_option, show
+from web import doctor, operations_report, resending
+from web.cli_parts import community_of, json_option, services, show
 from web.doctor import Finding
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
@@ -27,3 +28,68 @@ def _text(found: list[Finding]) -> str:
     lines = [f"{_MARKS[f.state]}  {f.says}" + (f"\n         → {f.remedy}" if f.remedy else "") for f in found]
     errors, warnings = (sum(f.state == state for f in found) for state in ("error", "warning"))
     return "\n".join([*lines, f"{errors} to mend, {warnings} to look at." if errors or warnings else "All is well."])
+
+
+@click.command("operations")
+@json_option
+@click.pass_context
+def report(ctx: click.Context, as_json: bool) -> None:
+    """How the system stands: what waits, what failed, and which processes run; as the page /drift shows it."""
+    served = services(ctx)
+    with served.database.reading() as session:
+        community = community_of(session, ctx.obj)
+        found = operations_report.document(session, community, ctx.obj, now=served.clock())
+    show(found, as_json, lambda: "\n".join(operations_report.text(found)))
+
+
+@click.group()
+def job() -> None:
+    """Work outside the cases that failed."""
+
+
+@job.command("retry")
+@click.argument("number", type=int)
+@json_option
+@click.pass_context
+def job_retry(ctx: click.Context, number: int, as_json: bool) -> None:
+    """Have a job that failed tried again now. The worker does it."""
+    served = services(ctx)
+    with served.database.transaction() as session:
+        found = operations.find_job(session, community_of(session, ctx.obj).id, number)
+        operations.retry_job(session, found, now=served.clock(), actor_id=None)
+    show({"job": number, "state": "queued"}, as_json, lambda: f"Job {number} is tried again.")
+
+
+@job.command("drop")
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="Why; kept in the history of the case that sent it.")
+@json_option
+@click.pass_context
+def job_drop(ctx: click.Context, number: int, reason: str, as_json: bool) -> None:
+    """Throw a message away that nobody has received."""
+    served = services(ctx)
+    with served.database.transaction() as session:
+        found = operations.find_job(session, community_of(session, ctx.obj).id, number)
+        operations.drop_message(session, found, now=served.clock(), actor_id=None, reason=reason)
+    show({"job": number, "state": "dropped"}, as_json, lambda: f"Message {number} is thrown away.")
+
+
+@click.group()
+def mail() -> None:
+    """Mails that did not arrive."""
+
+
+@mail.command("resend")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", required=True, help="Why; kept in the history of the cases.")
+@json_option
+@click.pass_context
+def mail_resend(ctx: click.Context, ids: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Send failed or uncertain mails again, all or none, as the same messages to the present addresses."""
+    served = services(ctx)
+    with served.database.transaction() as session:
+        community_id = community_of(session, ctx.obj).id
+        mails = [resending.find(session, community_id, public_id) for public_id in ids]
+        for found in sorted(mails, key=lambda mail: mail.instance_id):  # cases are held in one order by everybody
+            resending.send_again(session, found, now=served.clock(), actor_id=None, reason=reason)
+    show({"resent": list(ids)}, as_json, lambda: f"Mails sent again: {len(ids)}.")

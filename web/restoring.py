@@ -31,14 +31,17 @@ from sqlalchemy.orm import Session
 from engine import checks
 from engine.database import Database, UtcDateTime
 from engine.errors import InvalidInput
-from engine.model import Base
+from engine.model import Base, ProcessInstance
 from notifications import checks as mail_checks
 from notifications import holding_back
 from web import migrating
 from web.backup import Contents, NoBackup, columns_of, examine, lines_of
+from web.figures import gather
 
 #: Rows, or bytes of rows, that are written together.
 ROWS_AT_ONCE, BYTES_AT_ONCE = 500, 8_000_000
+#: Overdue cases that are told by name.
+NAMED = 20
 #: What `avtaleflyt migrate` itself puts into an empty database.
 _ALWAYS_THERE = ("community",)
 
@@ -64,6 +67,10 @@ class Restored:
     contents: Contents
     #: What waits for a worker, mails apart.
     overdue: checks.Overdue
+    #: The cases whose timers are overdue, the longest waiting first, and since when; at most NAMED.
+    cases: Sequence[tuple[str, datetime]]
+    #: Open tasks whose due date has passed: people see them so.
+    tasks_overdue: int
     #: Mails that will leave as soon as a worker runs.
     mails_due: int
     #: Mails that may have left after the back-up: a person decides.
@@ -92,9 +99,16 @@ def restore(database: Database, path: Path, *, now: datetime, stopped: datetime,
         with Session(connection) as session:
             uncertain = holding_back.hold_back(session, before=stopped)
             return Restored(
-                contents=contents, overdue=checks.overdue(session, now=now),
+                contents=contents, overdue=checks.overdue(session, now=now), cases=_cases_due(session, now),
+                tasks_overdue=gather(session, now).overdue_tasks,
                 mails_due=mail_checks.due(session, now=now), mails_uncertain=uncertain,
             )  # fmt: skip
+
+
+def _cases_due(session: Session, now: datetime) -> list[tuple[str, datetime]]:
+    due = (ProcessInstance.state == "active") & (ProcessInstance.wake_at <= now)
+    query = select(ProcessInstance.public_id, ProcessInstance.wake_at).where(due).order_by(ProcessInstance.wake_at)
+    return [(case, since) for case, since in session.execute(query.limit(NAMED)) if since is not None]
 
 
 def _first_filled(connection: Connection) -> str | None:

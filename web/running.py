@@ -1,6 +1,8 @@
 """Processes: the demo, one process for real use, or web and worker apart."""
 
 import atexit
+import gc
+import importlib
 import logging
 import signal
 import socket
@@ -9,14 +11,17 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import make_msgid
 from importlib.metadata import version
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 from gunicorn.app.base import BaseApplication
 
+from engine.clock import Clock, utc_now
 from engine.errors import InvalidInput
 from engine.heartbeats import Pulse
 from engine.model import Community, User
 from engine.scheduling import EmbeddedClock
+from notifications import mailer
 from notifications.local_server import KeepingReceiver, LocalServer, free_port
 from web import app, auth, demo_data, logs, migrating
 from web.services import Services, build
@@ -24,6 +29,21 @@ from web.settings import Settings
 
 log = logging.getLogger(__name__)
 THREADS = 16
+
+
+class Part(Protocol):
+    """Something that runs beside the rest of the process."""
+
+    def start(self) -> None:
+        """Begin, and return at once."""
+
+    def stop(self) -> None:
+        """Finish what is in hand."""
+
+
+def dispatching() -> ModuleType:
+    """The dispatcher. Procrastinate takes half a second to import, which only those wait for who have chosen it."""
+    return importlib.import_module("engine.dispatching")
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -54,7 +74,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The application, in the worker."""
-        return self._begin()
+        application = self._begin()
+        gc.freeze()  # it lives as long as the process: no page waits while it is looked through for garbage
+        return application
 
 
 def demo(settings: Settings) -> None:
@@ -63,7 +85,7 @@ def demo(settings: Settings) -> None:
     _require_free(settings)
     services = build(settings)
     print("Migrating the database …", flush=True)
-    migrating.migrate(services.database)
+    migrate(services)
     print("Deploying the models of workflows/ and loading the demo community …", flush=True)
     demo_data.load(services)
     services.database.dispose()
@@ -81,52 +103,81 @@ def _begin_demo(settings: Settings) -> Any:
 
 def _app_with_clock(services: Services, kind: str) -> Any:
     """Pages, and the clock beside them in the same process."""
-    clock, pulse = _clock(services, kind)
-    clock.start()
-    atexit.register(pulse.stop)
-    return app.create_app(services, pulse)
+    working = _Working(services, kind)
+    working.start()
+    atexit.register(working.pulse.stop)
+    return app.create_app(services, working.pulse)
 
 
-def _clock(services: Services, kind: str) -> tuple[EmbeddedClock, Pulse]:
-    pulse = Pulse(services.database, kind=kind, version=version("avtaleflyt"))
-    return EmbeddedClock(pulse.beating(services.drain), services.clock), pulse
+def _app_that_tells(services: Services) -> Any:
+    """Pages only; where there is a dispatcher, workers hear of what people make due."""
+    if services.settings.dispatcher == "procrastinate":
+        hints = dispatching().Hints(services.database, services.clock)
+        services.database.tell = hints.hear
+        hints.start()
+    return app.create_app(services)
 
 
-def serve(settings: Settings) -> None:
+class _Working:
+    """What a process does by itself: the clock with its lanes, its heartbeat, and hearing what others make due."""
+
+    def __init__(self, services: Services, kind: str) -> None:
+        self.pulse = Pulse(services.database, kind=kind, version=version("avtaleflyt"))
+        self._clock = EmbeddedClock(services.database, services.kinds, services.clock)
+        self._clock.beat = self.pulse.beat
+        self._parts: list[Part] = [self._clock]
+        if services.settings.dispatcher == "procrastinate":
+            hints = dispatching().Hints(services.database, services.clock)
+            for lane in self._clock.lanes.values():
+                lane.call_for_help = hints.send
+            self._parts += [hints, dispatching().Listener(services.database, self._clock.lanes)]
+
+    def start(self) -> None:
+        """Begin."""
+        for part in self._parts:
+            part.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand, and say goodbye."""
+        for part in reversed(self._parts):
+            part.stop()
+        self.pulse.stop()
+
+
+def serve(settings: Settings, *, clock: Clock = utc_now) -> None:
     """Pages and clock in one process."""
     _require_real(settings)
-    migrating.migrate(build(settings).database)
-    _Server(settings, lambda: _begin_all(settings), workers=1).run()
+    migrate(build(settings))
+    _Server(settings, lambda: _app_with_clock(build(settings, clock=clock), "serve"), workers=1).run()
 
 
-def _begin_all(settings: Settings) -> Any:
-    return _app_with_clock(build(settings), "serve")
-
-
-def web(settings: Settings) -> None:
+def web(settings: Settings, *, clock: Clock = utc_now) -> None:
     """Pages only."""
     _require_real(settings)
-    _Server(settings, lambda: app.create_app(build(settings)), workers=1).run()
+    _Server(settings, lambda: _app_that_tells(build(settings, clock=clock)), workers=1).run()
 
 
-def worker(settings: Settings) -> None:
+def worker(settings: Settings, *, clock: Clock = utc_now) -> None:
     """The clock only, until the process is told to stop."""
     _require_real(settings)
-    services = build(settings)
-    clock, pulse = _clock(services, "worker")
+    services = build(settings, clock=clock)
+    working = _Working(services, "worker")
     stopped = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stopped.set())
-    clock.start()
+    working.start()
     log.info("the worker runs")
     stopped.wait()
-    clock.stop()
-    pulse.stop()
+    working.stop()
 
 
 def migrate(services: Services) -> str:
-    """Bring the schema up to date; answers its version."""
-    return migrating.migrate(services.database)
+    """Bring the schema up to date, the dispatcher's too where one is chosen; answers its version."""
+    newest = migrating.migrate(services.database)
+    if services.settings.dispatcher == "procrastinate":
+        with migrating.alone(services.database) as connection:
+            dispatching().install(connection)
+    return newest
 
 
 def invite(services: Services, community: Community, user: User) -> None:
@@ -143,7 +194,7 @@ def invite(services: Services, community: Community, user: User) -> None:
         f"Du er lagt til i Avtaleflyt for {community.name}.\n\nVelg et passord her innen sju dager:\n"
         f"{services.settings.address}/invitasjon/{token}\n\nSpørsmål? Kontakt sekretariatet: {community.email}\n"
     )
-    services.mailer.send(message, user.email)
+    mailer.send_single(services.mailer, message, user.email)
 
 
 def _require_real(settings: Settings) -> None:

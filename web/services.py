@@ -1,6 +1,6 @@
 """What a process is made of: settings, database, clock, mailer; built once and passed down."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,9 +10,10 @@ from agreements.functions import FUNCTIONS
 from engine import deployments, jobs, messages, scheduling, service_tasks
 from engine.clock import Clock, shifted, utc_now
 from engine.database import Database
+from engine.errors import InvalidInput
 from engine.model import ClockOffset
-from notifications import delivery
-from notifications.mailer import Mailer, SmtpMailer
+from notifications import delivery, reconciling
+from notifications.mailer import Mailer, PatientMailer, SmtpMailer
 from notifications.settings import NotificationSettings
 from web.settings import Settings
 
@@ -36,25 +37,37 @@ class Services:
             **service_tasks.handlers(FUNCTIONS),
         }
 
+    @property
+    def kinds(self) -> tuple[scheduling.Kind, ...]:
+        """What falls due, and who does it."""
+        mails = scheduling.Kind(name="mail", lane=reconciling.LANE, moments=delivery.moments(), do=self._send_mails)
+        return (*scheduling.engine_kinds(self.database, self.handlers), mails)
+
     def drain(self, now: datetime) -> int:
-        """Do everything that is due; answers how much was done."""
-        send: Callable[[datetime], bool] = lambda moment: delivery.send_one(  # noqa: E731
-            self.database, self.mailer, now=moment, settings=self.notifications
-        )
-        return scheduling.drain(self.database, self.handlers, (send,), now)
+        """Do once what is due at `now`; answers how much was done."""
+        return scheduling.drain(self.database, self.handlers, (self._send_mails,), now)
+
+    def _send_mails(self, clock: Clock) -> int:
+        return delivery.send_batch(self.database, self.mailer, clock=clock, settings=self.notifications)
 
 
 def build(settings: Settings, *, clock: Clock = utc_now, mailer: Mailer | None = None) -> Services:
     """The services of this process; the demo's clock runs ahead by what the database says."""
+    if settings.dispatcher == "procrastinate" and not settings.database_url.startswith("postgresql"):
+        raise InvalidInput("AVTALEFLYT_DISPATCHER=procrastinate needs PostgreSQL. Unset it: SQLite serves one process.")
     if settings.database_url.startswith("sqlite:///"):
         settings.var_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
+    if settings.database_pooler:
+        database.behind_pooler()
     return Services(
         settings=settings,
         database=database,
         clock=shifted(clock, lambda: _offset(database)) if settings.demo else clock,
-        mailer=mailer or smtp(settings),
-        notifications=NotificationSettings(base_url=settings.address, element=deployments.element),
+        mailer=mailer or PatientMailer(smtp(settings), clock),
+        notifications=NotificationSettings(
+            base_url=settings.address, element=deployments.element, mails_per_minute=settings.mail_per_minute
+        ),
     )
 
 

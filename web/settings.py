@@ -27,8 +27,17 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="User at the mail server, where it wants one")
     smtp_password: SecretStr = Field(SecretStr(""), description="Password at the mail server")
     smtp_starttls: bool = Field(True, description="Encrypt the connection to the mail server")
-    smtp_timeout: float = Field(20, description="Seconds to wait for the mail server")
+    # Twelve of these, and the two minutes for a verdict, must fit into a mail's lease.
+    smtp_timeout: float = Field(20, gt=0, le=30, description="Seconds to wait for the mail server")
+    mail_per_minute: int = Field(600, ge=1, description="Mails that all processes together send in any minute")
     demo: bool = Field(False, description="Show the page where one chooses who one is; never where data is real")
+    trusted_proxies: int = Field(
+        0, ge=0, description="Proxies in front that tell the reader's address; 0: none is believed"
+    )
+    database_pooler: bool = Field(False, description="A pooler hands connections on after each transaction")
+    dispatcher: Literal["polling", "procrastinate"] = Field(
+        "polling", description="How a worker hears of what other processes make due: by looking, or by Procrastinate"
+    )
     secure_cookies: bool = Field(False, description="Cookies over https only; set it behind https")
     max_upload_mb: int = Field(20, description="Largest file, in MB")
     community: str = Field("vestfold", description="Key of the community this installation serves")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ MOST_FAULTS = 1_000
 
 
 @click.command()
+@click.option("--ended", is_flag=True, help="Prove too that every case has ended and nothing is left to do.")
 @json_option
 @click.pass_context
-def check(ctx: click.Context, as_json: bool) -> None:
+def check(ctx: click.Context, ended: bool, as_json: bool) -> None:
     """Prove that nothing is lost or doubled; exit 1 when something is."""
     served = services(ctx)
     now = served.clock()
-    found = list(islice(_faults(served, now), MOST_FAULTS))
+    found = list(islice(chain(_faults(served, now), _unended(served) if ended else ()), MOST_FAULTS))
     with served.database.reading() as session:
         worked, waiting = checks.last_work(session), checks.overdue(session, now=now)
         mails = mail_checks.due(session, now=now)
@@ -48,6 +49,12 @@ def _faults(served: Services, now: datetime) -> Iterator[Fault]:
     with served.database.snapshot() as session:
         yield from mail_checks.faults(session, worked=checks.last_work(session))
     yield from checks.faults(served.database, now=now)
+
+
+def _unended(served: Services) -> Iterator[Fault]:
+    with served.database.snapshot() as session:
+        yield from checks.unended(session)
+        yield from mail_checks.unended(session)
 
 
 def _line(fault: Fault) -> str:
@@ -97,7 +104,8 @@ def restore(ctx: click.Context, file: Path, replace: bool, stopped: str | None, 
     restored = restoring.restore(services(ctx).database, file, now=now, stopped=moment, replace=replace)
     document = {
         **_said(restored.contents), "overdue": {**asdict(restored.overdue), "mails": restored.mails_due},
-        "mails_uncertain": restored.mails_uncertain,
+        "overdue_cases": [{"id": case, "since": since.isoformat()} for case, since in restored.cases],
+        "tasks_overdue": restored.tasks_overdue, "mails_uncertain": restored.mails_uncertain,
     }  # fmt: skip
     show(document, as_json, lambda: "\n".join(_told(restored)))
 
@@ -117,6 +125,12 @@ def _told(restored: Restored) -> Iterator[str]:
     yield f"Restored {contents.total} rows as they were at {contents.taken_at.isoformat()}."
     if overdue.timers or overdue.starts:
         yield f"Overdue: {overdue.timers} cases with timers and {overdue.starts} starts. A worker does them at once."
+    for case, since in restored.cases:
+        yield f"  case {case}, since {since.isoformat()}"
+    if overdue.timers > len(restored.cases):
+        yield f"  and {overdue.timers - len(restored.cases)} cases more"
+    if restored.tasks_overdue:
+        yield f"{restored.tasks_overdue} open tasks are past their due date. People may still answer them."
     if restored.mails_due:
         yield f"{restored.mails_due} mails are due and leave as soon as a worker runs."
     if restored.mails_uncertain:

@@ -5,17 +5,18 @@ from typing import Any
 
 from apiflask import APIBlueprint, APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Response, g, jsonify, request
+from flask import Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
 from engine import identity
-from engine.model import ApiToken, Community, User
+from engine.identity import Arrival
+from engine.model import ApiToken
 from web.api import json_bodies
 from web.api.schemas import Problem
-from web.context import db
+from web.context import db, welcome
 
 #: Answers are texts in forms; files go by the pages.
 MAX_BODY_BYTES = 1_000_000
@@ -47,36 +48,31 @@ def _describe(state: BlueprintSetupState) -> None:
 def _begin() -> ResponseReturnValue | None:
     # What is larger is refused before a byte of it is parsed.
     request.max_content_length = MAX_BODY_BYTES
-    user = _caller()
-    if user is None:
+    caller = _caller()
+    if caller is None:
         detail = "Send `Authorization: Bearer <token>`. `avtaleflyt user token` makes one."
         return problem(401, "Unauthorized", detail, {"WWW-Authenticate": _CHALLENGE})
-    g.person = identity.person(db(), user)
-    g.community = db().get_one(Community, user.community_id)
+    welcome(caller)
     if (found := json_bodies.fault(request)) is not None:
         return problem(found.status, "BadBody", found.detail)
     return None
 
 
-def _caller() -> User | None:
+def _caller() -> Arrival | None:
     """The bearer token's person. A browser's session counts for reading only: other sites can make it write."""
     scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
     if scheme:
         return _owner(token.strip()) if scheme.lower() == "bearer" else None
     if request.method in _READING and current_user.is_authenticated:
-        return db().get(User, current_user.user_id)
+        return identity.arrival(db(), current_user.user_id)
     return None
 
 
-def _owner(token: str) -> User | None:
+def _owner(token: str) -> Arrival | None:
     # The digest, not the token, is looked up: how long that takes tells nothing about the token.
     digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-    query = (
-        select(User)
-        .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.token_hash == digest, ApiToken.revoked_at.is_(None), User.active)
-    )
-    return db().scalar(query)
+    holder = select(ApiToken.user_id).where(ApiToken.token_hash == digest, ApiToken.revoked_at.is_(None))
+    return identity.arrival(db(), holder.scalar_subquery())
 
 
 @blueprint.after_request

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,9 @@ from engine import identity, user_tasks
 from engine.errors import InvalidInput
 from engine.identity import Person
 from engine.model import ProcessInstance, Step, UserTask
+
+#: Narrows a query of tasks to those that are seen for one reason.
+_Way = Callable[[Select[int]], Select[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,7 @@ def page(session: Session, person: Person, wanted: Wanted) -> tuple[list[UserTas
     """One page of the open tasks that the person may see, and the cursor of the next. Raises InvalidInput."""
     after = _read(wanted.cursor, wanted.sort) if wanted.cursor else None
     filters = [UserTask.community_id == person.community_id, *_filters(session, person, wanted)]
-    visible = _visible(session, person)
-    if visible is not None:
-        filters.append(visible)
-    found = _found(session, filters, wanted, after)
+    found = _found(session, _ways(person, wanted), filters, wanted, after)
     if len(found) <= wanted.limit:
         return found, None
     last = found[wanted.limit - 1]
@@ -53,12 +53,12 @@ def page(session: Session, person: Person, wanted: Wanted) -> tuple[list[UserTas
 
 
 def _found(
-    session: Session, filters: list[ColumnElement[bool]], wanted: Wanted, after: _Place | None
+    session: Session, ways: Sequence[_Way], filters: list[ColumnElement[bool]], wanted: Wanted, after: _Place | None
 ) -> list[UserTask]:
     many = wanted.limit + 1
     if wanted.sort == "opened":
         beyond = [UserTask.id > after.id] if after else []
-        return _merged(session, [*filters, *beyond], (UserTask.id.asc(),), many)
+        return _first(session, ways, [*filters, *beyond], (UserTask.id.asc(),), many)
     found: list[UserTask] = []
     if after is None or after.due is not None:
         down = wanted.sort == "-due"
@@ -69,30 +69,35 @@ def _found(
             beyond.append(place < last if down else place > last)
         columns = (UserTask.due_date, UserTask.id)
         order = [column.desc() if down else column.asc() for column in columns]
-        found = _merged(session, [*filters, *beyond], order, many, down=down)
+        found = _first(session, ways, [*filters, *beyond], order, many)
         after = None
     if len(found) < many:
         beyond = [UserTask.due_date.is_(None)] + ([UserTask.id > after.id] if after else [])
-        found += _merged(session, [*filters, *beyond], (UserTask.id.asc(),), many - len(found))
+        found += _first(session, ways, [*filters, *beyond], (UserTask.id.asc(),), many - len(found))
     return found
 
 
-def _merged(
+def _first(
     session: Session,
+    ways: Sequence[_Way],
     filters: Sequence[ColumnElement[bool]],
     order: Sequence[ColumnElement[Any]],
     many: int,
-    *,
-    down: bool = False,
 ) -> list[UserTask]:
-    """The first of the tasks in order. One state is asked for at a time, because the index begins with it."""
-    rows: list[UserTask] = []
-    for state in user_tasks.OPEN:
-        query = select(UserTask).where(UserTask.state == state, *filters).order_by(*order).limit(many)
-        rows += session.scalars(with_row(query))
-    by_due = len(order) > 1
-    rows.sort(key=lambda t: (t.due_date or date.max, t.id) if by_due else (date.max, t.id), reverse=down)
-    return rows[:many]
+    """The first of the tasks in order.
+
+    Each way and each state is asked for by itself, because an index begins with it: the first of all are among the
+    first of each.
+    """
+    firsts = [
+        select(
+            way(select(UserTask.id)).where(UserTask.state == state, *filters).order_by(*order).limit(many).subquery()
+        )
+        for way in ways
+        for state in user_tasks.OPEN
+    ]
+    query = select(UserTask).where(UserTask.id.in_(union_all(*firsts))).order_by(*order).limit(many)
+    return list(session.scalars(with_row(query)))
 
 
 def with_row(query: Select[UserTask]) -> Select[UserTask]:
@@ -107,30 +112,24 @@ def with_row(query: Select[UserTask]) -> Select[UserTask]:
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
-def _visible(session: Session, person: Person) -> ColumnElement[bool] | None:
-    """Tasks that concern the person, and all of the cases they own; None for an administrator, who sees every one."""
-    if person.is_admin:
-        return None
-    # Three look-ups by index, not one condition with OR: that would read every task of the community.
-    mine = UserTask.id.in_(
-        union_all(
-            *(
-                select(UserTask.id).where(theirs, UserTask.state.in_(user_tasks.OPEN))
-                for theirs in (
-                    UserTask.assignee_id == person.id,
-                    UserTask.candidate_group_id.in_(person.group_ids),
-                    UserTask.approver_id == person.id,
-                )
-            )
-        )
-    )
-    owned = (ProcessInstance.community_id == person.community_id) & or_(
-        ProcessInstance.owner_id == person.id, ProcessInstance.owner_group_id.in_(person.group_ids)
-    )
-    if session.scalar(select(ProcessInstance.id).where(owned).limit(1)) is None:
-        return mine
-    # Who owns cases sees most tasks: each is looked at in the order of the page until the page is full.
-    return or_(select(ProcessInstance.id).where(ProcessInstance.id == UserTask.instance_id, owned).exists(), mine)
+def _ways(person: Person, wanted: Wanted) -> list[_Way]:
+    """Each way in which a task comes to be seen: it concerns the person, or they own its case."""
+    if person.is_admin or wanted.assignee == "me":
+        return [lambda tasks: tasks]
+    theirs = [UserTask.assignee_id == person.id, UserTask.approver_id == person.id]
+    theirs += [UserTask.candidate_group_id == group_id for group_id in sorted(person.group_ids)]
+    owned = [ProcessInstance.owner_id == person.id]
+    owned += [ProcessInstance.owner_group_id == group_id for group_id in sorted(person.group_ids)]
+    return [*map(_where, theirs), *map(_where_case, owned)]
+
+
+def _where(condition: ColumnElement[bool]) -> _Way:
+    return lambda tasks: tasks.where(condition)
+
+
+def _where_case(condition: ColumnElement[bool]) -> _Way:
+    # The database chooses: the cases first where they are few, else the tasks in order until the page is full.
+    return lambda tasks: tasks.join(UserTask.instance).where(condition)
 
 
 def _filters(session: Session, person: Person, wanted: Wanted) -> list[ColumnElement[bool]]:

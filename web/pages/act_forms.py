@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -15,9 +15,16 @@ from engine import identity, process_instances, user_tasks
 from engine.errors import NotFound
 from engine.identity import Person
 from engine.model import ProcessInstance, UserTask
+from web.context import db, person
+from web.pages import meanwhile
 
 #: Longest reason that is kept.
 MAX_REASON = 2000
+#: View -> the states of a case in which it makes sense, where that is not just `active`.
+_STATES = {
+    "resume": ("suspended",), "reopen": ("completed", "cancelled"), "cancel": ("active", "suspended"),
+    "correct": ("active", "suspended", "completed", "cancelled"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,16 @@ def task_of(session: Session, instance: ProcessInstance, public_id: str) -> User
     if task is None:
         raise NotFound(_("Saken har ingen slik oppgave."))
     return task
+
+
+def shown_again(view: meanwhile.View) -> meanwhile.View:
+    """The act's view, whose form comes again when somebody else was first."""
+    return meanwhile.shown_again(view, lambda public_id: own(db(), person(), public_id), _STATES)
+
+
+def is_shown() -> bool:
+    """Is the form to be shown, because it was asked for or because somebody else was first?"""
+    return request.method == "GET" or meanwhile.is_second()
 
 
 def locked(session: Session, actor: Person, public_id: str) -> ProcessInstance:
@@ -88,9 +105,13 @@ def page(
     template: str, instance: ProcessInstance, problems: Sequence[Problem] = (), **more: Any
 ) -> ResponseReturnValue:
     """The act's page; what is typed stays in it."""
+    happened = g.get("meanwhile", [])
     text = render_template(
-        f"cases/{template}", instance=instance, problems=problems, typed=request.form, max_reason=MAX_REASON, **more
-    )
+        f"cases/{template}", instance=instance, problems=problems, typed=request.form, max_reason=MAX_REASON,
+        happened=happened, **more,
+    )  # fmt: skip
+    if meanwhile.is_second():
+        return text, 409
     return text, 422 if request.method == "POST" else 200
 
 

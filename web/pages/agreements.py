@@ -7,9 +7,8 @@ from flask_login import current_user
 
 from agreements import start_needs
 from engine.errors import NotFound
-from web.context import community, db, person
+from web.context import community, db, formatter, person
 from web.pages import agreement_tree, case_cards
-from web.pages.case_status import formatter
 
 pages = Blueprint("agreements", __name__, url_prefix="/avtaler")
 

@@ -22,7 +22,7 @@ from engine.form_nodes import field_nodes
 from engine.model import ProcessInstance, Step, User, UserTask
 from notifications import reconciling
 from web import forms
-from web.context import acting, db, now, person, services, today
+from web.context import acting, db, formatter, now, person, services, today
 from web.pages import act_forms, case_facts, case_history, case_mending, case_standing, case_status, task_documents
 
 OUTCOME = case_history.OUTCOME
@@ -32,7 +32,8 @@ def register(pages: Blueprint) -> None:
     """Add the acts' addresses to the blueprint of the cases."""
     for address, view in _ROUTES.items():
         endpoint = view.__name__
-        pages.add_url_rule(f"/saker/<id>/{address}", endpoint, login_required(view), methods=["GET", "POST"])
+        answered = login_required(act_forms.shown_again(view))
+        pages.add_url_rule(f"/saker/<id>/{address}", endpoint, answered, methods=["GET", "POST"])
     case_mending.register(pages)
     case_standing.register(pages)
 
@@ -43,7 +44,7 @@ def register(pages: Blueprint) -> None:
 def remind(id: str) -> ResponseReturnValue:
     """Remind those who have not answered, after showing who they are."""
     wanted = set(request.values.getlist("oppgave"))
-    if request.method == "GET":
+    if act_forms.is_shown():
         instance = act_forms.own(db(), person(), id)
         waiting = [t for t in _waiting(instance) if (t.public_id in wanted if wanted else not _is_own(t))]
         people = {user.id: user for user in _holders(db(), waiting)}
@@ -88,7 +89,7 @@ def extend(id: str, task_id: str) -> ResponseReturnValue:
     """Give one party another date; the others keep theirs."""
     instance = act_forms.own(db(), person(), id)
     task = act_forms.task_of(db(), instance, task_id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("extend.html", instance, task=task)
     problems: list[act_forms.Problem] = []
     day = act_forms.date_given(problems, "due_date", _("Velg den nye fristen."))
@@ -97,7 +98,7 @@ def extend(id: str, task_id: str) -> ResponseReturnValue:
     reason = act_forms.reason_given(problems, _("Skriv hvorfor fristen endres. Begrunnelsen står i historikken."))
     if problems or day is None:
         return act_forms.page("extend.html", instance, problems, task=task)
-    whom, words = case_status.asked(task), case_status.formatter()
+    whom, words = case_status.asked(task), formatter()
     with acting() as (session, actor):
         held = act_forms.held(session, actor, id, task_id)
         steering.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
@@ -109,7 +110,7 @@ def reassign(id: str, task_id: str) -> ResponseReturnValue:
     instance = act_forms.own(db(), person(), id)
     task = act_forms.task_of(db(), instance, task_id)
     people = _people(db(), instance, task)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("reassign.html", instance, task=task, people=people)
     problems: list[act_forms.Problem] = []
     chosen = next((user for user in people if user.key == request.form.get("to")), None)
@@ -151,7 +152,7 @@ def correct(id: str, task_id: str) -> ResponseReturnValue:
     answers = forms.parse(form, request.form, inputs)
     problems: list[act_forms.Problem] = []
     reason = request.form.get("reason", "").strip()
-    if forms.is_row_button(request.form):
+    if forms.is_row_button(request.form) or act_forms.is_shown():
         return act_forms.page("correct.html", instance, task=task, form=forms.layout(form, answers, inputs))
     act_forms.reason_given(problems, _("Skriv hvorfor svaret rettes. Begrunnelsen står i historikken."))
     errors = form.validate(answers, inputs)
@@ -191,7 +192,7 @@ def skip(id: str) -> ResponseReturnValue:
     """Go on without a step; where its outcome decides the way, the owner chooses it."""
     instance = act_forms.own(db(), person(), id)
     offered = _skippable(db(), instance)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("skip.html", instance, offered=offered)
     problems: list[act_forms.Problem] = []
     chosen = next((step for step in offered if step.step.token == request.form.get("step")), None)
@@ -252,7 +253,7 @@ def _outcome(chosen: Skippable, problems: list[act_forms.Problem]) -> dict[str, 
 def cancel(id: str) -> ResponseReturnValue:
     """End the case before its time."""
     instance = act_forms.own(db(), person(), id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("cancel.html", instance, tasks=_waiting(instance))
     problems: list[act_forms.Problem] = []
     reason = act_forms.reason_given(problems, _("Skriv hvorfor saken avsluttes. Begrunnelsen står i historikken."))
@@ -270,8 +271,8 @@ def dates(id: str) -> ResponseReturnValue:
     """Move the dates that others hang on; every derived date follows."""
     instance = act_forms.own(db(), person(), id)
     bound = case_facts.dates_of(db(), instance)
-    if request.method == "GET":
-        return act_forms.page("dates.html", instance, bound=bound)
+    if act_forms.is_shown():
+        return act_forms.page("dates.html", instance, bound=bound, wanted=_wanted(bound))
     problems: list[act_forms.Problem] = []
     moved = _moved(bound, problems)
     reason = act_forms.reason_given(problems, _("Skriv hvorfor datoen endres. Begrunnelsen står i historikken."))
@@ -279,7 +280,7 @@ def dates(id: str) -> ResponseReturnValue:
         field = f"fact-{bound[0].fact}" if bound else "reason"
         problems.append(act_forms.Problem(field=field, message=_("Ingen dato er endret.")))
     if problems:
-        return act_forms.page("dates.html", instance, problems, bound=bound)
+        return act_forms.page("dates.html", instance, problems, bound=bound, wanted=_wanted(bound))
     with acting() as (session, actor):
         held = act_forms.locked(session, actor, id)
         process_instances.set_facts(session, held, moved, now=now(), actor_id=actor.id, reason=reason)
@@ -290,12 +291,23 @@ def _moved(bound: Sequence[case_facts.Bound], problems: list[act_forms.Problem])
     moved: dict[str, date] = {}
     for fact in bound:
         day = act_forms.date_given(problems, f"fact-{fact.fact}", _("Skriv datoen for «%(name)s».", name=fact.name))
-        if day is not None and day != fact.day:
+        if day is not None and day.isoformat() not in (_seen(fact), fact.day.isoformat()):
             moved[fact.fact] = day
             if day < today():
                 text = _("«%(name)s» kan ikke flyttes til en dag som har vært.", name=fact.name)
                 problems.append(act_forms.Problem(field=f"fact-{fact.fact}", message=text))
     return moved
+
+
+def _seen(fact: case_facts.Bound) -> str:
+    """The date that the form showed. Where others have moved it since, whoever left it alone did not set it."""
+    return request.form.get(f"seen-{fact.fact}") or fact.day.isoformat()
+
+
+def _wanted(bound: Sequence[case_facts.Bound]) -> dict[str, str]:
+    """What the fields show: what was typed, and the present date where nothing was."""
+    typed = {fact.fact: request.form.get(f"fact-{fact.fact}", _seen(fact)) for fact in bound}
+    return {f.fact: typed[f.fact] if typed[f.fact] != _seen(f) else f.day.isoformat() for f in bound}
 
 
 _ROUTES: Mapping[str, Callable[..., ResponseReturnValue]] = {

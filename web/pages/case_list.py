@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
@@ -58,7 +57,7 @@ def cases(session: Session, person: Person, words: Formatter, *, wanted: str, so
     total, standing = _counted(session, chosen)
     pages = max(1, -(-total // PAGE))
     page = min(max(1, page), pages)
-    query = chosen.order_by(*_order(wanted, sorting), ProcessInstance.id.desc()).limit(PAGE).offset(PAGE * (page - 1))
+    query = _sorted(chosen, person, wanted, sorting).limit(PAGE).offset(PAGE * (page - 1))
     ids = list(session.scalars(query))
     rows = _rows(session, ids, words)
     return CaseList(rows=tuple(rows[i] for i in ids), total=total, standing=standing, page=page, pages=pages)
@@ -87,20 +86,25 @@ def _stands() -> ColumnElement[bool]:
     return (ProcessInstance.open_incidents > 0) & ProcessInstance.state.in_(_RUNNING)
 
 
-def _order(wanted: str, sorting: str) -> tuple[ColumnElement[Any], ...]:
+def _sorted(chosen: Select[int], person: Person, wanted: str, sorting: str) -> Select[int]:
     if sorting == "navn":
-        return (func.lower(ProcessInstance.title),)
+        return chosen.order_by(func.lower(ProcessInstance.title), ProcessInstance.id.desc())
     if wanted == "avsluttede":
-        return (ProcessInstance.ended_at.desc(),)
+        return chosen.order_by(ProcessInstance.ended_at.desc(), ProcessInstance.id.desc())
     if sorting == "nyeste":
-        return (ProcessInstance.started_at.desc(),)
-    due = (
-        select(func.min(UserTask.due_date))
-        .where(UserTask.instance_id == ProcessInstance.id, UserTask.state.in_(user_tasks.OPEN))
-        .scalar_subquery()
+        return chosen.order_by(ProcessInstance.started_at.desc(), ProcessInstance.id.desc())
+    waiting = (UserTask.community_id == person.community_id) & UserTask.state.in_(user_tasks.OPEN)
+    # All that waits is grouped once: a look-up for each case takes twice as long where there are ten thousand.
+    dues = (
+        select(UserTask.instance_id, func.min(UserTask.due_date).label("first"))
+        .where(waiting)
+        .group_by(UserTask.instance_id)
+        .subquery()
     )
+    due = dues.c.first
     # What stands still comes first, what has no date last, on both databases.
-    return (~_stands(), due.is_(None), due)
+    found = chosen.outerjoin(dues, dues.c.instance_id == ProcessInstance.id)
+    return found.order_by(~_stands(), due.is_(None), due, ProcessInstance.id.desc())
 
 
 def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, CaseRow]:

@@ -27,8 +27,10 @@ MAX_VALUE = 20_000
 def register(pages: Blueprint) -> None:
     """Add these acts' addresses to the blueprint of the cases."""
     for address, view in _ROUTES.items():
-        pages.add_url_rule(f"/saker/<id>/{address}", view.__name__, login_required(view), methods=["GET", "POST"])
-    pages.add_url_rule("/saker/<id>/prov-igjen/<incident_id>", "retry", login_required(retry), methods=["POST"])
+        answered = login_required(act_forms.shown_again(view))
+        pages.add_url_rule(f"/saker/<id>/{address}", view.__name__, answered, methods=["GET", "POST"])
+    tried = login_required(act_forms.shown_again(retry))
+    pages.add_url_rule("/saker/<id>/prov-igjen/<incident_id>", "retry", tried, methods=["POST"])
 
 
 # --- the incident -----------------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ def skip_element(id: str, incident_id: str) -> ResponseReturnValue:
     instance = act_forms.own(db(), person(), id)
     found = incidents.find(db(), instance, incident_id)
     shown, ways = view_of(db(), instance, found), mending.choices(db(), instance, found)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("skip_element.html", instance, incident=shown, ways=ways)
     problems: list[Problem] = []
     flow = request.form.get("flow") or None
@@ -142,7 +144,7 @@ def set_variable(id: str) -> ResponseReturnValue:
     instance = act_forms.own(db(), person(), id)
     incident_id = request.values.get("feil", "")
     shown = _variable_page(db(), instance, incident_id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("set_variable.html", instance, **shown)
     problems: list[Problem] = []
     name, value = request.form.get("name", "").strip(), _value(problems)
@@ -223,7 +225,7 @@ def move(id: str) -> ResponseReturnValue:
         raise NotFound(_("Saken står ikke der lenger. Se på den på nytt."))
     targets = _targets(db(), instance, chosen) if chosen else []
     shown: dict[str, Any] = {"standings": standings, "chosen": chosen, "targets": targets}
-    if request.method == "GET" or chosen is None:
+    if act_forms.is_shown() or chosen is None:
         return act_forms.page("move.html", instance, **shown)
     problems: list[Problem] = []
     to = next((element for element in targets if element.id == request.form.get("to")), None)

@@ -23,7 +23,8 @@ from web.pages.act_forms import Problem
 def register(pages: Blueprint) -> None:
     """Add these acts' addresses to the blueprint of the cases."""
     for address, view in _ROUTES.items():
-        pages.add_url_rule(address, view.__name__, login_required(view), methods=["GET", "POST"])
+        answered = view if view is take_back else act_forms.shown_again(view)
+        pages.add_url_rule(address, view.__name__, login_required(answered), methods=["GET", "POST"])
 
 
 # --- the whole case ---------------------------------------------------------------------------------------------------
@@ -32,7 +33,7 @@ def register(pages: Blueprint) -> None:
 def suspend(id: str) -> ResponseReturnValue:
     """Put the case on hold."""
     instance = act_forms.own(db(), person(), id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("suspend.html", instance)
     problems: list[Problem] = []
     reason = act_forms.reason_given(problems, _("Skriv hvorfor saken settes på vent. Begrunnelsen står i historikken."))
@@ -47,7 +48,7 @@ def suspend(id: str) -> ResponseReturnValue:
 def resume(id: str) -> ResponseReturnValue:
     """Let the case go on."""
     instance = act_forms.own(db(), person(), id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("resume.html", instance)
     reason = request.form.get("reason", "").strip()[: act_forms.MAX_REASON]
     with acting() as (session, actor):
@@ -59,7 +60,7 @@ def resume(id: str) -> ResponseReturnValue:
 def reopen(id: str) -> ResponseReturnValue:
     """Take an ended case back to where it was."""
     instance = act_forms.own(db(), person(), id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("reopen.html", instance)
     problems: list[Problem] = []
     day = None
@@ -93,7 +94,7 @@ def ask_more(id: str) -> ResponseReturnValue:
     """Ask one more in a step that asks several."""
     instance = act_forms.own(db(), person(), id)
     offered = [a for a in survey_items.askings(db(), instance) if a.candidates]
-    if request.method == "GET" or not offered:
+    if act_forms.is_shown() or not offered:
         return act_forms.page("ask_more.html", instance, offered=offered)
     problems: list[Problem] = []
     given = request.form.get("whom", "")
@@ -131,7 +132,7 @@ def remove(id: str, task_id: str) -> ResponseReturnValue:
     """Withdraw the task of one who is asked."""
     instance = act_forms.own(db(), person(), id)
     task = act_forms.task_of(db(), instance, task_id)
-    if request.method == "GET":
+    if act_forms.is_shown():
         return act_forms.page("remove.html", instance, task=task)
     problems: list[Problem] = []
     reason = act_forms.reason_given(problems, _("Skriv hvorfor de ikke skal spørres. Begrunnelsen står i historikken."))
@@ -169,8 +170,7 @@ def take_back(task_id: str) -> ResponseReturnValue:
 
 def why_not(task: UserTask) -> str:
     """What stands in the way of taking the answer back, in words; empty when nothing does."""
-    community = db().get_one(Community, task.community_id)
-    held = user_tasks.Held(instance=task.instance, step=task.step, task=task, community=community)
+    held = user_tasks.Held(instance=task.instance, step=task.step, task=task)
     code = taking_back.why_not(db(), held, person())
     return words_of(code) if code else ""
 

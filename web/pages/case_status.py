@@ -4,11 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from engine.model import UserTask
-from web.context import calendar, today
 from web.formatting import Formatter, liste, tallord
 
 #: Names said in full in a sentence; more are counted.
@@ -31,11 +29,6 @@ class Holder:
 
     name: str
     note: str = ""
-
-
-def formatter() -> Formatter:
-    """The words for dates of this request."""
-    return Formatter(zone=calendar().zone, today=today(), calendar=calendar(), locale=str(get_locale() or "nb"))
 
 
 def is_overdue(task: UserTask, day: date) -> bool:

@@ -10,9 +10,8 @@ from engine import history as engine_history
 from engine import identity, task_forms
 from engine.errors import NotFound
 from engine.model import ProcessDefinition, ProcessInstance, UserTask
-from web.context import calendar, db, person, today
+from web.context import calendar, db, formatter, person, today
 from web.pages import case_acts, case_history, case_list, case_views, task_documents
-from web.pages.case_status import formatter
 
 pages = Blueprint("cases", __name__)
 case_acts.register(pages)

@@ -12,12 +12,12 @@ from engine import history, identity, process_instances
 from engine.errors import NotAllowed, NotFound
 from engine.identity import Person
 from engine.model import ProcessInstance, User
-from notifications import composing, delivery, facts
+from notifications import composing, delivery, facts, surroundings
 from notifications.composing import Message
 from notifications.model import Delivery
-from web.context import acting, db, now, person, services
+from web import resending
+from web.context import acting, db, formatter, now, person, services
 from web.pages import delivery_views
-from web.pages.case_status import formatter
 
 pages = Blueprint("deliveries", __name__)
 #: Sent mails shown before "Vis … til".
@@ -103,7 +103,7 @@ def _content(row: Delivery) -> tuple[Message | None, str]:
     if row.state != "planned":
         return None, _("Den ble aldri sendt, fordi den ikke trengtes lenger.")
     moment = max(row.planned_at, now())
-    found = facts.gather(db(), row, now=moment, settings=services().notifications)
+    found = facts.gather(surroundings.read(db(), [row]), row, now=moment, settings=services().notifications)
     if isinstance(found, facts.Void):
         return None, _("Slik saken er nå, blir den ikke sendt.")
     return composing.compose(found), ""
@@ -118,7 +118,7 @@ def resend(id: str) -> ResponseReturnValue:
     """Send a failed or uncertain mail once more, as the same message."""
     with acting() as (session, actor):
         row, instance = _own(session, actor, id)
-        delivery.send_again(session, row, now=now())
+        resending.send_again(session, row, now=now(), actor_id=actor.id)
         public_id = instance.public_id
     flash(_("E-posten sendes på nytt nå."), "success")
     return redirect(url_for("deliveries.of_case", id=public_id), 303)

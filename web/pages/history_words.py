@@ -427,6 +427,12 @@ def _address(event: Event, names: Names) -> str:
     return _("%(who)s rettet e-postadressen til %(name)s.", who=_who(event, names), name=name)
 
 
+def _mail_resent(event: Event, names: Names) -> str:
+    key = str(event.data.get("user") or "")
+    name = names.people_by_key.get(key, key)
+    return _("%(who)s fikk en e-post til %(name)s sendt på nytt.", who=_who(event, names), name=name)
+
+
 def _about(event: Event, names: Names) -> dict[str, str]:
     task = _task(event, names)
     party = " " + _("for %(party)s", party=task.party) if task.party else ""
@@ -483,6 +489,7 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "corrected": _corrected,
     "reminded": _reminded,
     "address-corrected": _address,
+    "mail-resent": _mail_resent,
 }
 #: Every kind that has words of its own.
 KNOWN = frozenset(_SENTENCES)

@@ -15,9 +15,8 @@ from agreements.model import Body, Case, CaseMeeting, Meeting
 from engine import identity
 from engine.errors import InvalidInput, NotAllowed, NotFound
 from engine.model import Community
-from web.context import acting, calendar, community, db, person, today
+from web.context import acting, calendar, community, db, formatter, person, today
 from web.pages import case_cards
-from web.pages.case_status import formatter
 from web.pages.start_views import nbsp
 
 pages = Blueprint("meetings", __name__, url_prefix="/moter")

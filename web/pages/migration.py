@@ -16,9 +16,9 @@ from engine import deployments, identity, instance_migration
 from engine.errors import EngineError, NotFound, NotOpen, Stale
 from engine.model import HistoryEvent, InstanceMigration, ProcessDefinition, ProcessInstance, Step, User
 from web import migration_views
-from web.context import acting, db, now, person, services
+from web.context import acting, db, formatter, now, person, services
 from web.migration_views import Wanted
-from web.pages import act_forms, case_status, migration_words
+from web.pages import act_forms, migration_words
 from web.pages.act_forms import Problem
 from web.pages.migration_words import TriedView
 
@@ -114,7 +114,7 @@ def one(key: str, version: int, id: str) -> ResponseReturnValue:
     tried = migration_views.attempt(
         services().database, instance, definition, now=now(), settings=services().notifications, mapping=mapping
     )
-    shown = migration_words.view(tried, case_status.formatter())
+    shown = migration_words.view(tried, formatter())
     return _show(
         "one", definition, problems, instance=instance, tried=shown, mapping=mapping, instead=INSTEAD,
         chosen=_chosen(instance, definition, mapping),
@@ -178,7 +178,7 @@ def _tried(instance: ProcessInstance, definition: ProcessDefinition) -> TriedVie
     tried = migration_views.attempt_one_of_many(
         services().database, instance, definition, now=now(), settings=services().notifications
     )
-    return migration_words.view(tried, case_status.formatter()) if tried is not None else None
+    return migration_words.view(tried, formatter()) if tried is not None else None
 
 
 def _wanted(problems: list[Problem]) -> list[Wanted]:

@@ -16,9 +16,8 @@ from engine.deployments import Source
 from engine.errors import EngineError, Finding, InvalidInput, ModelRefused, NotAllowed, NotFound, Stale
 from engine.model import ModelDraft, ProcessDefinition
 from web.commands import START_NAMES
-from web.context import acting, db, now, person
+from web.context import acting, db, formatter, now, person
 from web.pages import model_words
-from web.pages.case_status import formatter
 from web.pages.model_words import Comparison
 from web.pages.models import bpmn_file
 

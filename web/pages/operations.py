@@ -1,4 +1,4 @@
-"""Drift: for administrators, how the system stands, and what they can do about jobs that failed."""
+"""Drift: for administrators, how the system stands, and what they can do about jobs and mails that failed."""
 
 import logging
 
@@ -10,6 +10,8 @@ from flask_login import current_user
 from engine import operations
 from engine.errors import NotAllowed, NotFound
 from engine.model import Job
+from notifications.model import Delivery
+from web import resending
 from web.context import acting, db, now, person, services
 from web.pages import act_forms, operations_views
 from web.pages.act_forms import MAX_REASON, Problem
@@ -29,7 +31,7 @@ def _administrators() -> None:
 @pages.get("")
 def index() -> ResponseReturnValue:
     """Everything at one look: what is late, what failed, what runs."""
-    found = operations_views.overview(db(), person(), services().database, now=now())
+    found = operations_views.overview(db(), person(), services().database, services().settings, now=now())
     return render_template("operations/index.html", found=found)
 
 
@@ -64,6 +66,31 @@ def drop(number: int) -> ResponseReturnValue:
     log.info("message thrown away", extra={"job": number, "user": actor.id})
     flash(_("Beskjeden er kastet."), "success")
     return redirect(url_for("operations.index"), 303)
+
+
+@pages.route("/e-post/<id>/send-igjen", methods=["GET", "POST"])
+def resend(id: str) -> ResponseReturnValue:
+    """Have a mail that did not arrive, or perhaps did not, sent again."""
+    mail = resending.find(db(), person().community_id, id)
+    problems: list[Problem] = []
+    if request.method == "GET":
+        return _mail_page(mail)
+    reason = act_forms.reason_given(problems, _("Skriv hvorfor e-posten sendes på nytt."))
+    if problems:
+        return _mail_page(mail, problems), 422
+    with acting() as (session, actor):
+        held = resending.find(session, actor.community_id, id)
+        resending.send_again(session, held, now=now(), actor_id=actor.id, reason=reason)
+    log.info("mail sent again", extra={"delivery": id, "user": actor.id})
+    flash(_("E-posten sendes på nytt nå."), "success")
+    return redirect(url_for("operations.index"), 303)
+
+
+def _mail_page(mail: Delivery, problems: list[Problem] | None = None) -> str:
+    return render_template(
+        "operations/resend.html", mail=operations_views.mail_line(db(), mail), problems=problems or [],
+        typed=request.form, max_reason=MAX_REASON,
+    )  # fmt: skip
 
 
 def _job(number: int) -> Job:

@@ -22,6 +22,7 @@ from web.figures import LATE, MAIL_LATE, Figures, gather
 from web.pages import case_mending
 from web.pages.case_mending import IncidentView
 from web.pages.case_status import Status
+from web.settings import Settings
 
 #: Rows shown of each kind.
 MOST = 50
@@ -88,6 +89,8 @@ class Overview:
     jobs: Sequence[JobLine]
     mails: Sequence[MailLine]
     workers: Sequence[WorkerLine]
+    #: What waits, and how it is found and sent.
+    queue: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
 
     @property
@@ -96,7 +99,7 @@ class Overview:
         return not (self.troubles or self.incidents or self.jobs or self.mails)
 
 
-def overview(session: Session, reader: Person, database: Database, *, now: datetime) -> Overview:
+def overview(session: Session, reader: Person, database: Database, settings: Settings, *, now: datetime) -> Overview:
     """What of the reader's community failed, and whether the processes run."""
     found = gather(session, now)
     incidents = _incidents(session, reader)
@@ -107,6 +110,7 @@ def overview(session: Session, reader: Person, database: Database, *, now: datet
         jobs=[job_line(session, job) for job in operations.troubled_jobs(session, reader.community_id, limit=MOST)],
         mails=_mails(session, reader, now),
         workers=[_worker(row, now) for row in found.workers],
+        queue=_queue(found, settings),
         versions=_versions(session, database),
     )
 
@@ -121,6 +125,16 @@ def _troubles(found: Figures) -> Iterator[str]:
         yield _("Jobber er %(time)s forsinket.", time=_duration(found.job_lag))
     if found.unsent_lag > MAIL_LATE:
         yield _("E-poster er %(time)s forsinket. Se om e-posttjeneren svarer.", time=_duration(found.unsent_lag))
+
+
+def _queue(found: Figures, settings: Settings) -> list[tuple[str, str]]:
+    looks = _("Prosessene ser etter annethvert sekund")
+    told = _("Procrastinate sier fra straks, og prosessene ser etter annethvert sekund")
+    return [
+        (_("E-poster som skal sendes nå"), str(found.mails_waiting)),
+        (_("Sendes i minuttet"), _("Høyst %(n)s", n=settings.mail_per_minute)),
+        (_("Slik finnes arbeid"), told if settings.dispatcher == "procrastinate" else looks),
+    ]
 
 
 def _duration(length: timedelta) -> str:
@@ -190,6 +204,15 @@ def _error(job: Job) -> str:
 # --- mails ------------------------------------------------------------------------------------------------------------
 
 
+def mail_line(session: Session, mail: Delivery) -> MailLine:
+    """A mail in words."""
+    return MailLine(
+        public_id=mail.public_id, subject=mail.subject or _("E-post uten innhold"),
+        to=session.get_one(User, mail.recipient_id).name, at=mail.composed_at or mail.planned_at,
+        is_uncertain=mail.state == "uncertain", error=mail.last_error or "",
+    )  # fmt: skip
+
+
 def _mails(session: Session, reader: Person, now: datetime) -> list[MailLine]:
     query = (
         select(
@@ -231,6 +254,7 @@ def _versions(session: Session, database: Database) -> list[tuple[str, str]]:
         "missing": lambda: _("mangler"),
         "behind": lambda: _("eldre enn programmet: kjør «avtaleflyt migrate»"),
         "newer": lambda: _("nyere enn programmet"),
+        "outgrown": lambda: _("for ny for programmet: installer det nye"),
         "current": lambda: _("som programmet"),
     }[schema.standing(database)]()
     return [

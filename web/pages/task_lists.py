@@ -1,11 +1,12 @@
 """The lists of tasks: what waits for someone, what is free in their groups, what they have finished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, union_all
 from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Body, Case, CaseMeeting, Meeting
@@ -15,9 +16,10 @@ from engine.model import Incident, ProcessInstance, Step, UserTask
 from web.pages import task_words
 from web.pages.task_words import Reader, Status
 
-#: More than this in one list helps nobody; the page says so.
-MAX_ROWS = 200
+#: Rows of one page of what waits, and of what is finished.
+WAITING_SIZE = 50
 PAGE_SIZE = 20
+_MAX_STANDING = 200
 _LAST_DONE = 3
 
 
@@ -63,7 +65,9 @@ class Mine:
     later: Sequence[Row]
     free: Sequence[Row]
     sent: Sequence[Row]
-    cut: bool
+    #: The page of the list, and whether another follows.
+    page: int
+    more: bool
     #: Not tasks, but nothing happens in these cases until their owner does something.
     standing: Sequence[Standing] = ()
     next_known: Known | None = None
@@ -84,21 +88,25 @@ def listed(query: Select[UserTask]) -> Select[UserTask]:
     return query.options(case, step, *people, defer(UserTask.draft), defer(UserTask.answers), defer(UserTask.item_data))
 
 
-def mine(session: Session, reader: Reader) -> Mine:
+def mine(session: Session, reader: Reader, page: int = 1) -> Mine:
     """Everything that waits for the reader, sorted by when."""
-    found = _waiting(session, reader.person)
-    tasks = found[:MAX_ROWS]
-    urgent = next((t for t in tasks if task_words.ball_is_with(reader.person, t)), None)
+    found = _waiting(session, reader.person, page)
+    tasks, more = found[:WAITING_SIZE], len(found) > WAITING_SIZE
+    urgent = next((t for t in tasks if task_words.ball_is_with(reader.person, t)), None) if page == 1 else None
     sunday = reader.today + timedelta(days=6 - reader.today.weekday())
     parts: dict[str, list[Row]] = {"overdue": [], "this_week": [], "later": [], "free": [], "sent": []}
     for task in tasks:
         action = _action(session, task, reader.person) if task is urgent else ""
         parts[_part(task, reader, sunday)].append(_row(task, reader, action))
-    counted = [task for task in tasks if task_words.ball_is_with(reader.person, task)]
-    ingress = _ingress(counted, reader, sunday, len(parts["free"]))
+    if more or page > 1:
+        ingress = task_words.ingress(*_counted(session, reader, sunday))
+    else:
+        counted = [task for task in tasks if task_words.ball_is_with(reader.person, task)]
+        ingress = _ingress(counted, reader, sunday, len(parts["free"]))
     return Mine(
         ingress=ingress,
-        cut=len(found) > MAX_ROWS,
+        page=page,
+        more=more,
         standing=_standing(session, reader.person),
         overdue=parts["overdue"],
         this_week=parts["this_week"],
@@ -110,7 +118,8 @@ def mine(session: Session, reader: Reader) -> Mine:
     )
 
 
-def _waiting(session: Session, person: Person) -> list[UserTask]:
+def _waiting(session: Session, person: Person, page: int) -> list[UserTask]:
+    """One page of the tasks, and the first of the next."""
     to_follow = (UserTask.community_id == person.community_id) & or_(
         and_(UserTask.approver_id == person.id, UserTask.state == "open"),
         and_(UserTask.submitted_by_id == person.id, UserTask.state == "submitted"),
@@ -120,9 +129,25 @@ def _waiting(session: Session, person: Person) -> list[UserTask]:
         .join(UserTask.instance)
         .where(ProcessInstance.state == "active", or_(user_tasks.waits_for(person), to_follow))
         .order_by(UserTask.due_date.is_(None), UserTask.due_date, UserTask.priority.desc(), UserTask.id)
-        .limit(MAX_ROWS + 1)
+        .offset(WAITING_SIZE * (page - 1))
+        .limit(WAITING_SIZE + 1)
     )
     return list(session.scalars(listed(query)))
+
+
+def _counted(session: Session, reader: Reader, sunday: date) -> tuple[int, int, int, int]:
+    """How many tasks of all pages are overdue, due this week, due later, and free."""
+    free = UserTask.assignee_id.is_(None) & (UserTask.state == "open")
+    late, soon = UserTask.due_date < reader.today, UserTask.due_date <= sunday
+    place = case((free, "free"), (late, "overdue"), (soon, "this_week"), else_="later").label("place")
+    query = (
+        select(place, func.count())
+        .join(UserTask.instance)
+        .where(ProcessInstance.state == "active", user_tasks.waits_for(reader.person))
+        .group_by(place)
+    )
+    found = {row[0]: row[1] for row in session.execute(query)}
+    return found.get("overdue", 0), found.get("this_week", 0), found.get("later", 0), found.get("free", 0)
 
 
 def _standing(session: Session, person: Person) -> list[Standing]:
@@ -135,7 +160,7 @@ def _standing(session: Session, person: Person) -> list[Standing]:
         .where(here, own, ProcessInstance.open_incidents > 0, Incident.resolved_at.is_(None))
         .group_by(ProcessInstance.id)
         .order_by(func.min(Incident.id))
-        .limit(MAX_ROWS)
+        .limit(_MAX_STANDING)
     )
     rows = session.execute(query)
     return [Standing(public_id=r.public_id, title=r.title, tries_again=r.retry_at is not None) for r in rows]
@@ -196,21 +221,24 @@ def _about(task: UserTask, reader: Reader) -> str:
 
 def finished(session: Session, reader: Reader, *, page: int, size: int = PAGE_SIZE) -> tuple[list[Row], bool]:
     """One page of what the reader has answered or missed, the latest first; and whether there is more."""
-    me = reader.person.id
-    answered = (UserTask.state == "completed") & or_(
-        UserTask.completed_by_id == me, UserTask.submitted_by_id == me, UserTask.assignee_id == me
-    )
-    missed = UserTask.state.in_(("closed", "skipped")) & (UserTask.assignee_id == me)
-    query = (
-        select(UserTask)
-        .join(UserTask.step)
-        .where(UserTask.community_id == reader.person.community_id, or_(answered, missed))
-        .order_by(func.coalesce(UserTask.completed_at, Step.ended_at).desc(), UserTask.id.desc())
-        .offset((page - 1) * size)
-        .limit(size + 1)
-    )
+    latest = func.coalesce(UserTask.completed_at, Step.ended_at).desc()
+    firsts = [select(way.limit(page * size + 1).subquery()) for way in _done_by(reader.person, latest)]
+    query = select(UserTask).join(UserTask.step).where(UserTask.id.in_(union_all(*firsts)))
+    query = query.order_by(latest, UserTask.id.desc()).offset((page - 1) * size).limit(size + 1)
     tasks = list(session.scalars(listed(query)))
     return [_row(task, reader) for task in tasks[:size]], len(tasks) > size
+
+
+def _done_by(person: Person, latest: ColumnElement[Any]) -> Iterator[Select[int]]:
+    """Each way of having been done with a task, the latest first: each has its index, and one OR would have none."""
+    here = select(UserTask.id).where(UserTask.community_id == person.community_id)
+    answered = here.where(UserTask.state == "completed")
+    for column in (UserTask.completed_by_id, UserTask.submitted_by_id):
+        yield answered.where(column == person.id).order_by(UserTask.completed_at.desc(), UserTask.id.desc())
+    # Missed, or answered by another on one's behalf.
+    ended = UserTask.state.in_(("completed", "closed", "skipped")) & (UserTask.assignee_id == person.id)
+    by_another = func.coalesce(UserTask.completed_by_id, 0) != person.id
+    yield here.join(UserTask.step).where(ended, by_another).order_by(latest, UserTask.id.desc())
 
 
 # --- nothing waits ----------------------------------------------------------------------------------------------------

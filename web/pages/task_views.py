@@ -119,14 +119,8 @@ class Written:
 
 def load(session: Session, person: Person, public_id: str) -> Loaded:
     """The task with its form. Raises NotFound."""
-    relations = (
-        UserTask.instance, UserTask.step, UserTask.assignee, UserTask.approver, UserTask.candidate_group
-    )  # fmt: skip
-    query = select(UserTask).where(UserTask.public_id == public_id)
-    # Read with everything at once: the look-up below then finds it all in the session.
-    held = session.scalar(query.options(*(joinedload(relation) for relation in relations)))
-    task = identity.task_by_id(session, person, public_id)
-    assert held is task
+    relations = (UserTask.step, UserTask.assignee, UserTask.approver, UserTask.candidate_group)
+    task = identity.task_by_id(session, person, public_id, *(joinedload(relation) for relation in relations))
     form, inputs = task_forms.form_of(session, task.instance, task)
     files = task_documents.names(session, [task.id])[task.id]
     element = deployments.element(session, task.instance, task.step)
@@ -203,8 +197,9 @@ def _people(session: Session, task: UserTask) -> dict[str, str]:
         "completed_by": task.completed_by_id,
         "draft_by": task.draft_by_id,
     }
-    wanted = {i for i in ids.values() if i is not None}
-    names = {row.id: row.name for row in session.execute(select(User.id, User.name).where(User.id.in_(wanted)))}
+    names = {user.id: user.name for user in (task.assignee, task.approver) if user is not None}
+    if others := {i for i in ids.values() if i is not None} - names.keys():
+        names |= {row.id: row.name for row in session.execute(select(User.id, User.name).where(User.id.in_(others)))}
     return {what: names[i] for what, i in ids.items() if i is not None}
 
 

@@ -5,7 +5,6 @@ from io import BytesIO
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -13,9 +12,17 @@ from engine import identity, user_tasks
 from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed, NotFound, NotOpen, Stale
 from engine.model import User
 from web import forms
-from web.context import acting, calendar, db, now, person, services, today
-from web.formatting import Formatter
-from web.pages import task_answers, task_documents, task_input, task_lists, task_search, task_views, task_words
+from web.context import acting, close_session, db, formatter, now, person, services
+from web.pages import (
+    meanwhile,
+    task_answers,
+    task_documents,
+    task_input,
+    task_lists,
+    task_search,
+    task_views,
+    task_words,
+)
 from web.pages.task_views import Loaded, Written
 from web.pages.task_words import Reader
 
@@ -39,8 +46,7 @@ def _from_script() -> bool:
 
 
 def _reader() -> Reader:
-    words = Formatter(today=today(), zone=calendar().zone, calendar=calendar(), locale=str(get_locale() or "nb"))
-    return Reader(person=person(), words=words)
+    return Reader(person=person(), words=formatter())
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -49,13 +55,20 @@ def _reader() -> Reader:
 @pages.get("/oppgaver")
 def mine() -> ResponseReturnValue:
     """What waits for me."""
-    return render_template("tasks/mine.html", mine=task_lists.mine(db(), _reader()), active="oppgaver")
+    found = task_lists.mine(db(), _reader(), _page_number())
+    if found.empty and found.page > 1:
+        return redirect(url_for("tasks.mine"))
+    return render_template("tasks/mine.html", mine=found, active="oppgaver")
+
+
+def _page_number() -> int:
+    return min(max(request.args.get("side", 1, type=int), 1), 10_000)
 
 
 @pages.get("/oppgaver/ferdige")
 def done() -> ResponseReturnValue:
     """What I have finished, the latest first."""
-    number = min(max(request.args.get("side", 1, type=int), 1), 10_000)
+    number = _page_number()
     rows, more = task_lists.finished(db(), _reader(), page=number)
     return render_template("tasks/done.html", rows=rows, more=more, number=number, active="oppgaver")
 
@@ -123,7 +136,8 @@ def send(public_id: str) -> ResponseReturnValue:
     except Stale:
         saved = _keep(loaded, written)
         again = task_views.load(db(), person(), public_id)
-        return _show(again, Written(answers=written), saved=saved, stale=True, reason=reason), 409
+        told = meanwhile.since(again.instance, again.task)
+        return _show(again, Written(answers=written), saved=saved, stale=True, reason=reason, happened=told), 409
     except InvalidInput:
         again = task_views.load(db(), person(), public_id)
         return _show(again, Written(answers=written), reason_missing=True), 422
@@ -169,14 +183,15 @@ def _not_sent(loaded: Loaded, written: Mapping[str, object]) -> ResponseReturnVa
         task = identity.task_by_id(db(), reader.person, loaded.task.public_id)
     except NotFound:
         task = None
-    happened = _("Oppgaven er gitt til en annen.")
+    happened, told = _("Oppgaven er gitt til en annen."), []
     if task is not None:
         who = db().get(User, task.completed_by_id) if task.completed_by_id else None
         happened = task_words.what_happened(task, reader, who.name if who else "")
+        told = meanwhile.since(task.instance, task)
     plain = task_words.as_plain_text(text)
     page = render_template(
         "tasks/not_sent.html", title=task_words.title(loaded.task), happened=happened, saved=saved, answers=text,
-        plain=plain, task=task, active="oppgaver",
+        plain=plain, task=task, told=told, active="oppgaver",
     )  # fmt: skip
     return page, 409
 
@@ -283,14 +298,19 @@ def hand_over(public_id: str) -> ResponseReturnValue:
 
 
 def _refused(public_id: str, error: EngineError) -> ResponseReturnValue:
-    """Back to the task, with the reason in words."""
-    task = identity.task_by_id(db(), person(), public_id)
+    """The task as it is now, with what others did meanwhile, and what was written where it can't be used any more."""
+    close_session()
+    try:
+        loaded = task_views.load(db(), person(), public_id)
+    except NotFound:
+        return _given_back()
     if isinstance(error, Stale):
         words = _("Oppgaven er endret siden du åpnet siden. Se på den på nytt.")
     else:
-        words = _("Det gikk ikke.") + " " + task_words.what_happened(task, _reader())
-    flash(words, "warning")
-    return redirect(url_for("tasks.show", public_id=public_id), 303)
+        words = _("Det gikk ikke.") + " " + task_words.what_happened(loaded.task, _reader())
+    happened, plain = meanwhile.since(loaded.instance, loaded.task), meanwhile.written()
+    sending_back = request.endpoint == "tasks.send_back"
+    return _show(loaded, happened=happened, refusal=words, plain=plain, sending_back=sending_back), 409
 
 
 # --- approving --------------------------------------------------------------------------------------------------------
