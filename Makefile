@@ -51,7 +51,7 @@ bench: setup ## Measure; one JSON line per row
 	@$(BIN)/python -m bench
 
 chaos: setup ## Kill processes at random moments (N=200)
-	@$(BIN)/python -m pytest -q tests/chaos -p no:cacheprovider --kills $(or $(N),200)
+	@$(BIN)/python -m pytest -q -rP tests/chaos -p no:cacheprovider --kills $(or $(N),200)
 
 screenshots: setup ## Take the README's screenshots
 	@$(BIN)/python docs/screenshots.py

@@ -1,17 +1,21 @@
 """What every test may ask for: a database of its own, a clock to set, the demo community, and the web application."""
 
 import dataclasses
+import gc
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from engine.database import Database
+from engine.model import ProcessInstance
+from tests.applications import hurry
+from tests.concurrency import unbroken as unbroken
 from tests.fakes import FakeClock, RecordingMailer
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, fast_folder
 from tests.world import World, create_schema, load_community
 
 BACKENDS = ("sqlite", "postgresql")
@@ -22,6 +26,17 @@ FIRST = "main_job"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=20, help="how often tests/chaos kills a worker, for each database")
     parser.addoption("--seed", type=int, default=None, help="repeats a run of tests/chaos")
+
+
+def pytest_configure() -> None:
+    hurry()
+
+
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays until the end: looking through it again and again took a fifth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,7 +50,8 @@ class Templates:
         self._folder = folder
         self._made: dict[tuple[str, str], str] = {}
         self._postgres: PostgresServer | None = None
-        self._copies = 0
+        self._files = 0
+        self._free: list[Path] = []
 
     def copy(self, backend: str, name: str, fill: Callable[[Database], None]) -> str:
         """The address of a fresh copy of the template `name`, which `fill` fills the first time."""
@@ -49,12 +65,13 @@ class Templates:
         return self._new(backend, self._made[backend, name])
 
     def drop(self, backend: str, url: str) -> None:
-        """A test is done with its copy."""
+        """A test is done with its copy. A later one gets its address, for which statements are compiled already."""
         if backend == "postgresql":
             self.postgres.drop(url)
         else:
             for path in self._folder.glob(f"{Path(url).name}*"):
                 path.unlink()
+            self._free.append(self._folder / Path(url).name)
 
     @property
     def postgres(self) -> PostgresServer:
@@ -71,19 +88,20 @@ class Templates:
     def _new(self, backend: str, template: str | None = None) -> str:
         if backend == "postgresql":
             return self.postgres.create(template)
-        self._copies += 1
-        path = self._folder / f"{self._copies}.db"
+        path = self._free.pop() if self._free else self._unused()
         if template is not None:
             # Nobody is connected to the template, so its file holds everything.
             shutil.copyfile(template.removeprefix("sqlite:///"), path)
         return f"sqlite:///{path}"
 
+    def _unused(self) -> Path:
+        self._files += 1
+        return self._folder / f"{self._files}.db"
+
 
 @pytest.fixture(scope="session")
 def templates() -> Iterator[Templates]:
-    # Files in memory where there are such: what a disk would take for every commit is not what is tested.
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="avtaleflyt-", dir=memory if memory.is_dir() else None))
+    folder = fast_folder("avtaleflyt-")
     made = Templates(folder)
     yield made
     made.close()
@@ -109,10 +127,27 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def world(backend: str, templates: Templates, clock: FakeClock) -> Iterator[World]:
+def world(backend: str, templates: Templates, clock: FakeClock, request: pytest.FixtureRequest) -> Iterator[World]:
     """The demo community with its models, in a database of its own."""
-    for opened in _opened(backend, templates, "world", load_community):
+    begun = "surveyed" in request.fixturenames
+    for opened in _opened(backend, templates, *(("surveyed", _open_survey) if begun else ("world", load_community))):
         yield World.of(opened, clock)
+
+
+@pytest.fixture
+def surveyed(world: World) -> int:
+    """The id of an evaluation that the world has from before, at the moment when its survey opens."""
+    with world.database.reading() as session:
+        case = session.scalars(select(ProcessInstance.id)).one()
+    [step] = world.steps(case, element_id="answer_survey")
+    world.clock.set(step.opened_at)
+    return case
+
+
+def _open_survey(database: Database) -> None:
+    load_community(database)
+    world = World.of(database, FakeClock())
+    world.proceed_to(world.start(), "answer_survey")
 
 
 def _opened(backend: str, templates: Templates, name: str, fill: Callable[[Database], None]) -> Iterator[Database]:

@@ -1,8 +1,10 @@
 """The two things that tests put in place of the real ones: the clock and the mailer."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
+from typing import Self
 from zoneinfo import ZoneInfo
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -49,6 +51,10 @@ class RecordingMailer:
     def __init__(self, before: Callable[[EmailMessage, str], None] | None = None) -> None:
         self.messages: list[EmailMessage] = []
         self._before = before
+
+    def conversation(self) -> AbstractContextManager[Self]:
+        """Itself."""
+        return nullcontext(self)
 
     def send(self, message: EmailMessage, to: str) -> None:
         """Accept the message."""

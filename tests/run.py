@@ -4,6 +4,7 @@ Ends with a table of what each suite took, and with pytest's own summary as the 
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -76,8 +77,10 @@ def _pytest(arguments: list[str]) -> tuple[int, str]:
     command = [
         sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "-q", f"--junit-xml={REPORT}", *arguments,
     ]  # fmt: skip
+    # Some tests start the program again and again: it is compiled once.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     last = "pytest said nothing"
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.strip():

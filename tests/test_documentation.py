@@ -163,14 +163,15 @@ class Recorded:
     def __init__(self) -> None:
         files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
         nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
-        self.functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+        functions = (node for node in nodes if isinstance(node, ast.FunctionDef))
+        #: Every call, with the function it stands in and the name it calls.
+        self.calls = [(function, call, ast.unparse(call.func)) for function in functions for call in calls(function)]
 
     def kinds(self) -> set[str]:
         found: set[str] = set()
-        for function in self.functions:
-            for call in calls(function):
-                if ast.unparse(call.func) in ("history.record", "engine_history.record"):
-                    found |= self.values(call.args[2], function)
+        for function, call, called in self.calls:
+            if called in ("history.record", "engine_history.record"):
+                found |= self.values(call.args[2], function)
         return found
 
     def values(self, node: ast.expr, function: ast.FunctionDef) -> set[str]:
@@ -196,10 +197,9 @@ class Recorded:
         if name not in names:
             return set()
         found: set[str] = set()
-        for caller in self.functions:
-            for call in calls(caller):
-                if ast.unparse(call.func).rpartition(".")[2] == function.name and len(call.args) > names.index(name):
-                    found |= self.values(call.args[names.index(name)], caller)
+        for caller, call, called in self.calls:
+            if called.rpartition(".")[2] == function.name and len(call.args) > names.index(name):
+                found |= self.values(call.args[names.index(name)], caller)
         return found
 
 

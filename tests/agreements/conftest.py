@@ -1,4 +1,4 @@
-"""A community in memory: the project's own data file, loaded once per test."""
+"""A community of the project's own data file, in a database of the test's own."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.communities import load, read_data_file
 from engine.database import Database
-from engine.model import Base, Community, Deployment, ProcessDefinition, ProcessInstance
+from engine.model import Community, Deployment, ProcessDefinition, ProcessInstance
+from tests.conftest import Templates
 
 NOW = datetime(2026, 5, 18, 8, 0, tzinfo=UTC)
 VESTFOLD = Path(__file__).parents[2] / "agreements" / "data" / "vestfold.json"
@@ -24,17 +26,24 @@ def data() -> dict[str, Any]:
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    database = Database("sqlite://")
-    Base.metadata.create_all(database.engine)
+def session(templates: Templates, request: pytest.FixtureRequest) -> Iterator[Session]:
+    loaded = "community" in request.fixturenames
+    url = templates.copy("sqlite", *(("vestfold", _load) if loaded else ("empty", lambda database: None)))
+    database = Database(url)
     with database.transaction() as opened:
         yield opened
     database.dispose()
+    templates.drop("sqlite", url)
+
+
+def _load(database: Database) -> None:
+    with database.transaction() as session:
+        load(session, read_data_file(VESTFOLD), now=NOW)
 
 
 @pytest.fixture
-def community(session: Session, data: dict[str, Any]) -> Community:
-    return load(session, data, now=NOW)
+def community(session: Session) -> Community:
+    return session.scalars(select(Community)).one()
 
 
 @pytest.fixture

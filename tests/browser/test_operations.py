@@ -39,8 +39,8 @@ def troubled(site: Site, standing: ProcessInstance) -> Site:  # noqa: F811
     with world.database.transaction() as session:
         refused = {"state": "failed", "last_error": str(PermanentFailure("550 5.1.1 <ukjent> mottaker"))}
         session.execute(update(Delivery).where(Delivery.state == "sent").values(**refused))
-    Pulse(world.database, kind="serve", version="0.1.0").beating(lambda now: 0)(world.clock() - timedelta(hours=3))
-    Pulse(world.database, kind="worker", version="0.1.0").beating(lambda now: 0)(world.clock())
+    Pulse(world.database, kind="serve", version="0.1.0").beat(world.clock() - timedelta(hours=3))
+    Pulse(world.database, kind="worker", version="0.1.0").beat(world.clock())
     return site
 
 
@@ -80,7 +80,7 @@ def test_what_failed_is_seen_and_mended(troubled: Site, size: dict[str, int]) ->
 
 
 def test_all_is_well(site: Site) -> None:
-    Pulse(site.world.database, kind="serve", version="0.1.0").beating(lambda now: 0)(site.world.clock())
+    Pulse(site.world.database, kind="serve", version="0.1.0").beat(site.world.clock())
     page = site.visit(ADMIN)
     page.get_by_role("button", name="Administrator").click()
     page.get_by_role("link", name="Drift").click()

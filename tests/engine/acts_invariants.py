@@ -266,7 +266,7 @@ def check_at_rest(lab: Lab) -> None:
     """What holds once all that is due has been done."""
     with lab.database.reading() as session:
         look = Looker(session, lab.clock())
-        assert process_instances.due(session, look.now) == []
+        assert process_instances.take_due(session, look.now) is None
         _mails_are_for_those_who_are_asked(look)
         _late_rows_are_closed(look)
 

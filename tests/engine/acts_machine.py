@@ -1,13 +1,18 @@
-"""Everything that can be done to cases, in any order, as a state machine for Hypothesis.
+"""Everything that can be done to cases, in any order and at once, as a state machine for Hypothesis.
 
 Each rule does one act in a transaction of its own, on a case, task, step or incident that it picks among all there are,
 waiting or not. What is refused must have changed nothing; what is true afterwards is checked by `acts_invariants`.
+
+`several_at_once` lets two or three of these acts, and workers, go in the same moment, in threads.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
+from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
@@ -31,10 +36,11 @@ from engine import (
 )
 from engine.bpmn.execution import Thrown
 from engine.errors import EngineError
-from engine.model import Incident, ProcessInstance, Step, UserTask
+from engine.model import HistoryEvent, Incident, ProcessInstance, Step, UserTask
 from engine.service_tasks import BpmnError, Call
 from notifications import delivery
 from notifications.settings import NotificationSettings
+from tests.concurrency import at_once
 from tests.engine import acts_invariants
 from tests.engine.acts_models import FIRST, MAPPING, SECOND
 from tests.engine.lab import Lab
@@ -46,11 +52,33 @@ PEOPLE = st.sampled_from(["person0", "person1", "person2", "person3"])
 #: Picks one of what there is; the first things come first when an example is made small.
 PICKS = st.integers(0, 11)
 DAYS = st.integers(-3, 9)
+CLAIMS = st.sampled_from([user_tasks.claim, user_tasks.release])
+STOPS = st.sampled_from(["suspend", "resume", "resume", "reopen", "reopen", "cancel"])
+NAMES, OUTCOMES = st.sampled_from(["svar", "svar", "stopp"]), st.sampled_from(["ok", "igjen"])
 ANSWERS = st.fixed_dictionaries(
     {"utfall": st.sampled_from(["ok", "ok", "igjen"]), "tall": st.sampled_from([2, 2, 0])},
     optional={"tekst": st.just("Ja"), "dato": DAYS},
 )
 PROCESSES = ("horing", "kaller", "runder")
+#: What may be done at once, by the name of its rule.
+AT_ONCE = st.one_of(
+    st.tuples(st.just("one_sends"), st.fixed_dictionaries({"pick": PICKS, "answers": ANSWERS})),
+    st.tuples(st.just("answer_on_behalf"), st.fixed_dictionaries({"pick": PICKS, "answers": ANSWERS})),
+    st.tuples(st.just("draft"), st.fixed_dictionaries({"pick": PICKS, "by": PEOPLE, "answers": ANSWERS})),
+    st.tuples(st.just("claim_or_release"), st.fixed_dictionaries({"pick": PICKS, "by": PEOPLE, "does": CLAIMS})),
+    st.tuples(st.just("delegate"), st.fixed_dictionaries({"pick": PICKS, "to": PEOPLE})),
+    st.tuples(st.just("approve_or_send_back"), st.fixed_dictionaries({"pick": PICKS, "good": st.booleans()})),
+    st.tuples(st.just("take_back"), st.fixed_dictionaries({"pick": PICKS})),
+    st.tuples(st.just("extend"), st.fixed_dictionaries({"pick": PICKS, "days": DAYS})),
+    st.tuples(st.just("ask_one_more"), st.fixed_dictionaries({"pick": PICKS, "number": st.integers(0, 5)})),
+    st.tuples(st.just("ask_one_fewer"), st.fixed_dictionaries({"pick": PICKS})),
+    st.tuples(st.just("skip_a_step"), st.fixed_dictionaries({"pick": PICKS, "answers": ANSWERS})),
+    st.tuples(st.just("move_the_meeting"), st.fixed_dictionaries({"pick": PICKS, "days": DAYS})),
+    st.tuples(st.just("stop_or_go_on"), st.fixed_dictionaries({"pick": PICKS, "days": DAYS, "does": STOPS})),
+    st.tuples(st.just("send_message"), st.fixed_dictionaries({"name": NAMES, "whose": PICKS, "utfall": OUTCOMES})),
+    st.tuples(st.just("wake"), st.fixed_dictionaries({"pick": PICKS})),
+    st.tuples(st.just("work"), st.just({})),
+)
 #: More cases than this at once teach nothing new.
 MAX_CASES = 3
 
@@ -73,10 +101,16 @@ def settle(lab: Lab) -> None:
 class Acts(RuleBasedStateMachine):
     """A community that lives for a few weeks."""
 
-    def __init__(self, lab: Lab, close: Callable[[], None]) -> None:
+    def __init__(self, lab: Lab, close: Callable[[], None], first: str, reached: Counter[str]) -> None:
         super().__init__()
         self.lab = lab
         self.close = close
+        #: The process of its first case.
+        self.first = first
+        #: How often something came about that most lives never see.
+        self.reached = reached
+        #: While acts are gathered to be done at once: what is to be done, instead of doing it.
+        self.gathered: list[Callable[[], Any]] | None = None
         #: Task -> the answer that was accepted and not taken back.
         self.given: dict[int, Mapping[str, Any]] = {}
         #: Has anything been done since all was last checked? And every row, where nothing has since they were read.
@@ -86,6 +120,13 @@ class Acts(RuleBasedStateMachine):
         self.register = "answers"
 
     def teardown(self) -> None:
+        with self.lab.database.reading() as session:
+            kinds = session.scalars(select(HistoryEvent.kind)).all()
+            in_turn = select(UserTask.id).join(Step).where(Step.element_id == "each", Step.call_path != "")
+            turns = session.scalars(in_turn.where(UserTask.position > 0, UserTask.state == "completed")).all()
+        for what, times in (("messages received", kinds.count("message-received")), ("later turns", len(turns))):
+            self.reached[what] += times
+            event(what, min(times, 5))
         self.close()
 
     @invariant()
@@ -98,15 +139,21 @@ class Acts(RuleBasedStateMachine):
 
     def attempt(self, act: Callable[[Session], T]) -> T | None:
         """Do it in one transaction; None where it is refused, and then nothing has changed."""
+        if self.gathered is not None:
+            self.gathered.append(partial(self.in_transaction, act))
+            return None
         self.rows = self.rows or acts_invariants.dump(self.lab)
         try:
-            with self.lab.database.transaction() as session:
-                result = act(session)
+            result = self.in_transaction(act)
         except EngineError:
             assert acts_invariants.dump(self.lab) == self.rows, "what was refused changed something"
             return None
         self.changed, self.rows = True, None
         return result
+
+    def in_transaction(self, act: Callable[[Session], T]) -> T:
+        with self.lab.database.transaction() as session:
+            return act(session)
 
     def on_case(self, pick: int, act: Callable[..., T], **given: Any) -> T | None:
         """Do something with a whole case, as the operator."""
@@ -138,6 +185,10 @@ class Acts(RuleBasedStateMachine):
             found = session.scalars(select(ProcessInstance.id).order_by(ProcessInstance.id)).all()
         return found[pick % len(found)]
 
+    def cases(self) -> int:
+        with self.lab.database.reading() as session:
+            return session.query(ProcessInstance).count()
+
     def picked(self, pick: int, *tables: Any) -> Any:
         """One row of what the query finds, or None."""
         with self.lab.database.reading() as session:
@@ -160,9 +211,9 @@ class Acts(RuleBasedStateMachine):
 
     # --- cases --------------------------------------------------------------------------------------------------------
 
-    @initialize(process=st.sampled_from(PROCESSES), days=DAYS, asked=st.integers(1, 3))
-    def first_case(self, process: str, days: int, asked: int) -> None:
-        self.start(process, 1, days, asked)
+    @initialize(days=DAYS, asked=st.integers(2, 3))
+    def first_case(self, days: int, asked: int) -> None:
+        self.start(self.first, 1, days, asked)
 
     @rule(process=st.sampled_from(PROCESSES), version=st.sampled_from([1, 2]), days=DAYS, asked=st.integers(0, 3))
     def another_case(self, process: str, version: int, days: int, asked: int) -> None:
@@ -198,6 +249,20 @@ class Acts(RuleBasedStateMachine):
         self.everything_holds()
         self.take_back(0)
 
+    @rule(acts=st.integers(4, 8))
+    def live_on(self, acts: int) -> None:
+        """The way that leads on: who is asked first answers well, what is due is done, and what is awaited comes."""
+        for _ in range(acts):
+            self.answer(0, {"utfall": "ok", "tall": 2})
+            if self.task(0) is None:
+                self.send_message("svar", 0, "ok")
+            self.do_what_is_due()
+
+    def one_sends(self, pick: int, answers: Mapping[str, Any]) -> None:
+        """Whoever has a task sends it."""
+        if (task := self.task(pick)) is not None:
+            self.on_task(task, self.performer(task), user_tasks.complete, self.answers(answers))
+
     def answer(self, pick: int, answers: Mapping[str, Any]) -> None:
         """Whoever has a task sends it, and who approves it does."""
         if (task := self.task(pick)) is not None:
@@ -218,7 +283,7 @@ class Acts(RuleBasedStateMachine):
     def draft(self, pick: int, by: str, answers: Mapping[str, Any]) -> None:
         self.on_task(self.task(pick), by, user_tasks.save_draft, self.answers(answers))
 
-    @rule(pick=PICKS, by=PEOPLE, does=st.sampled_from([user_tasks.claim, user_tasks.release]))
+    @rule(pick=PICKS, by=PEOPLE, does=CLAIMS)
     def claim_or_release(self, pick: int, by: str, does: Callable[..., UserTask]) -> None:
         self.on_task(self.task(pick), by, does)
 
@@ -298,7 +363,7 @@ class Acts(RuleBasedStateMachine):
 
         self.on_case(pick, act)
 
-    @rule(pick=PICKS, days=DAYS, does=st.sampled_from(["suspend", "resume", "resume", "reopen", "reopen", "cancel"]))
+    @rule(pick=PICKS, days=DAYS, does=STOPS)
     def stop_or_go_on(self, pick: int, days: int, does: str) -> None:
         if does == "reopen":
             self.on_case(pick, standing.reopen, due_date=self.lab.clock.today + timedelta(days=days))
@@ -386,15 +451,52 @@ class Acts(RuleBasedStateMachine):
 
     # --- from outside -------------------------------------------------------------------------------------------------
 
-    @rule(
-        name=st.sampled_from(["svar", "stopp"]),
-        whose=st.integers(0, MAX_CASES - 1),
-        utfall=st.sampled_from(["ok", "igjen"]),
-    )
+    @rule(name=NAMES, whose=PICKS, utfall=OUTCOMES)
     def send_message(self, name: str, whose: int, utfall: str) -> None:
-        correlation = str(whose) if name == "svar" else ""
+        correlation = str(whose % self.cases()) if name == "svar" else ""
         thrown = Thrown(kind="message", name=name, correlation=correlation, payload={"utfall": utfall})
         self.attempt(lambda s: messages.send(s, self.lab.community_id, thrown, now=self.lab.clock()))
+
+    # --- at once ------------------------------------------------------------------------------------------------------
+
+    @rule(acts=st.lists(AT_ONCE, min_size=2, max_size=3), hours=st.sampled_from([0, 0, 30, 200]))
+    def several_at_once(self, acts: Sequence[tuple[str, Mapping[str, Any]]], hours: int) -> None:
+        """People, timers and owners in the same moment: each is done whole, or is refused."""
+        self.lab.clock.advance(hours=hours)
+        self.gathered = []
+        for name, given in acts:
+            getattr(self, name)(**given)
+        together, self.gathered = self.gathered, None
+        results = at_once(together) if together else []
+        self.changed, self.rows = True, None
+        event("at once", f"{sum(not isinstance(result, EngineError) for result in results)} of {len(results)}")
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, EngineError):
+                raise result
+        self.account_for([result for result in results if isinstance(result, UserTask)])
+
+    def account_for(self, done: Sequence[UserTask]) -> None:
+        """What is now answered: where two did something with one task, its row says who was last."""
+        times = Counter(task.id for task in done)
+        for task in done:
+            with self.lab.database.reading() as session:
+                last = task if times[task.id] == 1 else session.get_one(UserTask, task.id)
+            if last.state == "completed":
+                self.given[last.id] = dict(last.answers or {})
+            else:
+                self.given.pop(last.id, None)
+
+    def wake(self, pick: int) -> None:
+        """A worker wakes a case."""
+        case = self.case(pick)
+        self.attempt(lambda session: process_instances.wake(session, case, now=self.lab.clock()))
+
+    def work(self) -> None:
+        """A worker does everything that is due."""
+        assert self.gathered is not None, "this is only done beside others"
+        self.gathered.append(partial(scheduling.drain, self.lab.database, self.handlers(), (), self.lab.clock()))
+
+    # --- what happens by itself ---------------------------------------------------------------------------------------
 
     @rule(does=st.sampled_from(["answers", "fails", "has nothing"]))
     def let_the_register(self, does: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import event
 
@@ -14,6 +15,8 @@ class Counted:
     """The statements of a block, the bytes of the values it writes, and its commits."""
 
     statements: list[str] = field(default_factory=list)
+    #: What each statement was given.
+    values: list[Any] = field(default_factory=list)
     bytes_written: int = 0
     commits: int = 0
 
@@ -31,6 +34,7 @@ def counting(database: Database) -> Iterator[Counted]:
 
     def statement(_connection: object, _cursor: object, text: str, values: object, *_: object) -> None:
         counted.statements.append(text)
+        counted.values.append(values)
         if text.lstrip().startswith(("INSERT", "UPDATE")):
             counted.bytes_written += len(repr(values))
 

@@ -1,8 +1,7 @@
 """A small community for models drawn for one test."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
-from threading import Barrier, Thread
 from typing import Any
 
 from sqlalchemy import func, select
@@ -66,12 +65,13 @@ class Lab(World):
         data: Mapping[str, Any] | None = None,
         facts: Mapping[str, date] | None = None,
         owner: str = "person0",
+        version: int | None = None,
         **given: Any,
     ) -> int:
-        """Start the newest version of a process; answers the case's id."""
+        """Start a version of a process, the newest unless one is named; answers the case's id."""
         with self.database.transaction() as session:
             user = self.user(session, owner)
-            definition = deployments.latest(session, self.community_id, process)
+            definition = deployments.find_version(session, self.community_id, process, version)
             started = process_instances.start(
                 session,
                 definition,
@@ -123,24 +123,3 @@ def assert_chain_whole(world: World, instance_id: int) -> None:
     with world.database.reading() as session:
         instance = session.get_one(ProcessInstance, instance_id)
         assert history.broken_at(instance, history.events(session, instance)) is None
-
-
-def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
-    """Do all acts in threads of their own, let go in the same moment; answers each one's result or exception."""
-    barrier = Barrier(len(acts))
-    results: list[object] = [None] * len(acts)
-
-    def run(position: int) -> None:
-        barrier.wait(timeout=30)
-        try:
-            results[position] = acts[position]()
-        except Exception as error:
-            results[position] = error
-
-    threads = [Thread(target=run, args=(position,), daemon=True) for position in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert not any(thread.is_alive() for thread in threads), "an act did not come to an end: a deadlock?"
-    return results

@@ -10,8 +10,9 @@ import pytest
 from engine import process_instances, scheduling, standing, surveys
 from engine.errors import InvalidInput, NotAllowed, NotOpen
 from engine.model import ProcessInstance, UserTask
+from tests.concurrency import at_once
 from tests.engine.drawing import closes, gateway, model, several, task, timer
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, at_once, events, kinds
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, events, kinds
 from tests.fakes import oslo
 
 MEETING = date(2026, 6, 10)

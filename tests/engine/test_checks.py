@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from engine import checks, jobs, process_instances, standing
+from engine import checks, history, jobs, process_instances, standing
 from engine.checks import Fault
 from engine.model import (
     EventSubscription,
@@ -20,7 +20,7 @@ from engine.model import (
     WorkerHeartbeat,
 )
 from tests.engine.drawing import closes, event, model, several, task, timer
-from tests.engine.lab import Lab
+from tests.engine.lab import Lab, events
 
 DUE = "camunda:dueDate=\"${date('2026-06-10')}\""
 #: People asked with a deadline, and a message that ends the case early.
@@ -104,6 +104,105 @@ def test_an_event_that_was_taken_out_of_the_history_is_found(lab: Lab, case: int
     with lab.database.transaction() as session:
         session.execute(delete(HistoryEvent).where(HistoryEvent.sequence == 2))
     assert rules(lab) == {"history-chain"}
+
+
+def test_a_step_without_any_of_the_tasks_that_it_counts_is_found(lab: Lab, case: int) -> None:
+    with lab.database.transaction() as session:
+        session.execute(delete(UserTask))
+    assert rules(lab) == {"step-counters", "nobody-asked"}
+
+
+def test_rows_that_hang_on_another_case_are_found(lab: Lab, case: int) -> None:
+    other = lab.begin(data={"items": ITEMS})
+    theirs = lab.tasks(other)[0]
+    with lab.database.transaction() as session:
+        session.execute(update(UserTask).where(UserTask.id == theirs.id).values(instance_id=case))
+    assert {(f.rule, f.case) for f in found(lab)} == {("orphan", lab.instance(case).public_id)}
+    spoil_one(lab, theirs, instance_id=other)
+    assert found(lab) == []
+    event = events(lab, case)[0]
+    spoil_one(lab, event, task_id=theirs.id)
+    assert "orphan" in rules(lab)
+    spoil_one(lab, event, task_id=None)
+    assert "orphan" not in rules(lab)
+
+
+def spoil_one(lab: Lab, row: Any, **values: Any) -> None:
+    """Change one row as nobody should."""
+    with lab.database.transaction() as session:
+        session.execute(update(type(row)).where(type(row).id == row.id).values(values))
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])  # PostgreSQL never lets go of the rule
+def test_a_row_whose_case_is_gone_is_found_in_a_file_that_was_written_to_without_the_rule(lab: Lab, case: int) -> None:
+    with lab.database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA foreign_keys=OFF")
+        driver.execute("UPDATE instance_participant SET instance_id = 4711")
+        driver.execute("PRAGMA foreign_keys=ON")
+    assert rules(lab) == {"orphan"}
+
+
+# --- what the history says is what the rows say -----------------------------------------------------------------------
+
+
+def tell(lab: Lab, case: int, kind: str, **data: Any) -> None:
+    """Let something be in the history, whole, that never happened."""
+    with lab.database.transaction() as session:
+        history.record(session, process_instances.locked(session, case), kind, now=lab.clock(), **data)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kinds"),
+    [
+        ("started-once", ["started"]),
+        ("ended-once", ["completed", "cancelled"]),
+        ("step-once", ["step-opened"]),
+    ],
+)
+def test_what_happened_twice_by_the_history_is_found(lab: Lab, case: int, rule: str, kinds: list[str]) -> None:
+    for kind in kinds:
+        tell(lab, case, kind)
+    assert rules(lab) == {rule}
+
+
+def test_a_step_that_was_closed_twice_is_found_unless_an_answer_was_taken_back(lab: Lab, case: int) -> None:
+    lab.clock.set(lab.instance(case).wake_at or lab.clock())
+    assert lab.wake(case)
+    (step,) = lab.steps(case, state="closed")
+    tell(lab, case, "step-closed", step=step.id)
+    assert rules(lab) == {"step-once"}
+    tell(lab, case, "taken-back")
+    assert rules(lab) == set()
+
+
+def test_a_step_and_a_case_of_whose_end_the_history_knows_nothing_are_found(lab: Lab, case: int) -> None:
+    spoil(lab, Step, state="skipped")
+    spoil(lab, UserTask, state="skipped")
+    spoil(lab, EventSubscription, instance_id=None)
+    spoil(lab, ProcessInstance, state="completed", ended_at=lab.clock(), wake_at=None)
+    assert rules(lab) == {"step-once", "ended-once"}
+
+
+# --- when everything has ended ----------------------------------------------------------------------------------------
+
+
+def test_what_is_left_to_do_is_a_fault_only_where_everything_is_said_to_have_ended(lab: Lab, case: int) -> None:
+    def unended() -> list[str | None]:
+        with lab.database.reading() as session:
+            return [fault.case for fault in checks.unended(session)]
+
+    public_id = lab.instance(case).public_id
+    assert unended() == [public_id, None], "the case runs, and its mails are to be reconciled"
+    with lab.database.transaction() as session:
+        held = process_instances.locked(session, case)
+        process_instances.cancel(session, held, now=lab.clock(), actor_id=None, reason="Slutt")
+    spoil(lab, Job, state="failed")
+    assert unended() == [None, None]
+    spoil(lab, Job, state="done")
+    assert unended() == []
+    assert found(lab) == []
 
 
 def test_every_case_is_looked_at_however_many_there_are(lab: Lab, case: int, monkeypatch: pytest.MonkeyPatch) -> None:

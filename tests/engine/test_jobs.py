@@ -1,6 +1,5 @@
 """Effects outside a case: done once, by whoever holds the lease, and never forgotten."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from threading import Lock
@@ -13,8 +12,9 @@ from engine import jobs, scheduling
 from engine.database import Database
 from engine.jobs import Claimed
 from engine.model import Job
+from tests.concurrency import at_once
 from tests.engine.drawing import model, task, timer
-from tests.engine.lab import Lab, at_once
+from tests.engine.lab import Lab
 from tests.fakes import FakeClock
 
 
@@ -129,8 +129,8 @@ def test_many_workers_do_each_job_exactly_once(database: Database, clock: FakeCl
     assert sorted(done) == list(range(40))
 
 
-def drain(lab: Lab, *workers: Callable[..., bool]) -> int:
-    return scheduling.drain(lab.database, {"reconcile": lambda database, job, now: None}, workers, lab.clock())
+def drain(lab: Lab) -> int:
+    return scheduling.drain(lab.database, {"reconcile": lambda database, job, now: None}, (), lab.clock())
 
 
 def test_a_turn_wakes_what_is_due_and_does_the_jobs(lab: Lab) -> None:

@@ -9,8 +9,9 @@ import pytest
 from engine import incidents, mending, process_instances
 from engine.errors import InvalidInput, NotFound, NotOpen
 from engine.model import Incident
+from tests.concurrency import at_once
 from tests.engine.drawing import call, closes, gateway, model, scope, several, sub_process, task
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, at_once, events, kinds
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, events, kinds
 from tests.fakes import oslo
 
 DIVIDES = model(

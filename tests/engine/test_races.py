@@ -8,10 +8,13 @@ import pytest
 from engine import incidents, user_tasks
 from engine.errors import NotOpen
 from engine.model import UserTask
+from tests.concurrency import at_once
 from tests.engine.drawing import closes, model, several, task
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, at_once, kinds
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 from tests.fakes import oslo
 from tests.world import World
+
+pytestmark = pytest.mark.usefixtures("unbroken")
 
 MEETING = date(2026, 6, 10)
 ASK_ONE = model("start>ask ask>then then>end", task("ask", WITH_FORM), task("then"))

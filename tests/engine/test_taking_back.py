@@ -1,18 +1,19 @@
 """Taking back one's own answer while nothing has happened since: the case is as it was, and the words are a draft."""
 
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import inspect
 
-from engine import mending, process_instances, standing, taking_back, user_tasks
+from engine import mending, process_instances, standing, steering, taking_back, user_tasks
 from engine.errors import NotAllowed, NotOpen
 from engine.model import ProcessInstance, UserTask
+from tests.concurrency import at_once
 from tests.engine.counting import counting
 from tests.engine.drawing import closes, gateway, model, several, task, timer
-from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, at_once, kinds
+from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, kinds
 from tests.fakes import oslo
 
 MEETING = date(2026, 6, 10)
@@ -309,3 +310,36 @@ def test_an_answer_that_sent_a_message_is_not_taken_back(lab: Lab) -> None:
         instance.undo = {**(instance.undo or {}), "went_out": True}
     assert refused(lab, ask, "person1") == "went-out"
     assert lab.waiting(case) == ["then"]
+
+
+def test_an_answer_taken_back_after_its_date_has_moved_is_due_on_the_new_one(lab: Lab) -> None:
+    lab.deploy(
+        model(
+            "start>ask ask>end",
+            task("ask", f'{WITH_FORM} camunda:assignee="${{item.who}}" camunda:dueDate="${{meeting}}"', several()),
+        )
+    )
+    people = [{"key": str(n), "name": f"Part {n}", "who": f"person{n}"} for n in range(2)]
+    case = lab.begin(data={"items": people}, facts={"meeting": date(2026, 6, 10)})
+    first = lab.task(case, "ask", "0").id
+    lab.send(first, "person0")
+    lab.set_facts(case, meeting=date(2026, 6, 17))
+    take_back(lab, first, "person0")
+    assert {task.due_date for task in lab.tasks(case, "ask")} == {date(2026, 6, 17)}
+
+
+def test_an_answer_taken_back_that_is_due_before_the_others_closes_at_its_own_date(lab: Lab) -> None:
+    lab.deploy(SURVEY)
+    case = lab.begin(**asked(2))
+    first, second = lab.tasks(case, "ask")
+    with lab.database.transaction() as session:
+        owner = lab.person(session, "person0")
+        later = MEETING + timedelta(days=7)
+        steering.extend(session, second.id, due_date=later, actor=owner, now=lab.clock(), reason="Ferie")
+    wakes = lab.instance(case).wake_at
+    lab.send(first.id, "person0")
+    # Whatever moves the case meanwhile lets it wake for the other one.
+    lab.set_facts(case, other=MEETING)
+    assert lab.instance(case).wake_at != wakes
+    take_back(lab, first.id, "person0")
+    assert lab.instance(case).wake_at == wakes

@@ -1,9 +1,11 @@
 """What other engines have done wrong with time: stuck, doubled, stormed, lost. Each is a test of this one.
 
 That overdue timers fire after a restore is in tests/web/test_backup.py; what goes wrong with mails is in
-tests/notifications/test_mail_bugs.py.
+tests/notifications/test_mail_bugs.py; a server that really stops while a timer fires is in
+tests/chaos/test_faults_database.py.
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -20,6 +22,8 @@ from engine.jobs import LEASE, Claimed
 from tests.engine.drawing import closes, event, model, task, timer
 from tests.engine.lab import Lab, kinds
 from tests.fakes import OSLO, oslo
+from tests.world import World
+from web.app import create_app
 
 #: While somebody is asked, a reminder is opened every day.
 DAILY = model(
@@ -221,3 +225,20 @@ def test_a_daily_timer_keeps_its_clock_time_when_the_clocks_change(lab: Lab, day
         )
         lab.clock.set(due)
         assert (drain(lab), nudges(lab, case)) == (1, number)
+
+
+# --- a clock in every web process -------------------------------------------------------------------------------------
+
+
+def test_pages_turn_no_clock_however_many_processes_serve_them(world: World, surveyed: int, services: Any) -> None:
+    due = world.instance(surveyed).wake_at
+    assert due is not None
+    world.clock.set(due)
+    before = set(threading.enumerate())
+    for _ in range(2):
+        assert create_app(services).test_client().get("/logg-inn").status_code < 400
+    # What counts the tries to sign in tidies up after itself, by a timer.
+    begun = set(threading.enumerate()) - before
+    assert [thread.name for thread in begun if not isinstance(thread, threading.Timer)] == []
+    assert world.instance(surveyed).wake_at == due
+    assert scheduling.drain(world.database, {}, (), due) >= 1, "the clock has something to do"

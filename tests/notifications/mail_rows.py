@@ -128,6 +128,25 @@ class Case:
         )  # fmt: skip
         return _saved(session, task).id
 
+    def crowd(self, size: int, *, opened: datetime = OPENED, due: date | None = DUE) -> list[int]:
+        """Ask so many people one thing each, in one step that closes; answers the tasks' ids."""
+        with self.database.transaction() as session:
+            step = _saved(session, self.step("Svar på undersøkelsen", opened, due, True, size))
+            people = [self.person(f"person{n}", f"Person {n}") for n in range(size)]
+            session.add_all(people)
+            session.flush()  # the tasks need their ids
+            tasks = [
+                UserTask(
+                    public_id=f"oppgave{n:05}", community_id=self.community_id, instance_id=self.instance_id,
+                    step_id=step.id, position=n, name=step.name, item=str(n), item_name=f"Part {n}",
+                    item_data={"contact": person.key}, assignee_id=person.id, opened_at=opened, due_date=due,
+                )
+                for n, person in enumerate(people)
+            ]  # fmt: skip
+            session.add_all(tasks)
+            session.flush()  # the caller needs their ids
+            return [task.id for task in tasks]
+
     def group_task(self, *members: str, opened: datetime = OPENED, due: date | None = DUE, closes: bool = False) -> int:
         """Open a step that any of the members may take."""
         with self.database.transaction() as session:

@@ -1,8 +1,10 @@
 """The mailer that tests use instead of a server."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from email.message import EmailMessage
+from typing import Self
 
 from mail_rows import Case
 
@@ -17,6 +19,10 @@ class Outbox:
         self.messages: list[EmailMessage] = []
         self._before = before
         self._after = after
+
+    def conversation(self) -> AbstractContextManager[Self]:
+        """Itself."""
+        return nullcontext(self)
 
     def send(self, message: EmailMessage, to: str) -> None:
         """Accept the message."""

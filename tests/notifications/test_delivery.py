@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from engine.database import Database
 from engine.errors import NotOpen
-from engine.jobs import PAUSES, enqueue, run_one
+from engine.jobs import enqueue, run_one
 from engine.model import User, UserTask
-from notifications.delivery import LEASE, handlers, next_due, send_again, send_one
-from notifications.mailer import PermanentFailure, TransientFailure, Uncertain
+from notifications.claiming import LEASE, PAUSES
+from notifications.delivery import handlers, next_due, send_again, send_batch, send_one
+from notifications.mailer import PermanentFailure, TransientFailure, Unavailable, Uncertain
 from notifications.model import Delivery
+from tests.engine.counting import counting
 
 
 class Killed(BaseException):
@@ -186,7 +188,7 @@ def test_transient_failure_is_tried_again_after_growing_pauses_and_then_given_up
         now += pause
     send_one(told.database, mailer, now=now, settings=told.settings)
     assert only(told).state == "failed"
-    assert now - NOW > timedelta(hours=12)
+    assert now - NOW > timedelta(hours=24)
 
 
 def test_uncertain_mail_waits_for_a_person_and_keeps_its_message_id(told: Case) -> None:
@@ -263,3 +265,58 @@ def test_job_reconciles_its_case(case: Case) -> None:
         enqueue(session, "reconcile", run_at=OPENED, instance_id=case.instance_id, unique_key="reconcile:1:1")
     assert run_one(case.database, handlers(case.settings), OPENED)
     assert len(case.planned()) == 4
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_mails_are_taken_together_and_recorded_singly(case: Case) -> None:
+    case.crowd(40)
+    case.reconcile(OPENED)
+    mailer = Outbox()
+    with counting(case.database) as few:
+        assert send_batch(case.database, mailer, clock=lambda: NOW, settings=case.settings, limit=10) == 10
+    with counting(case.database) as many:
+        assert send_batch(case.database, mailer, clock=lambda: NOW, settings=case.settings, limit=30) == 30
+    assert len(mailer.messages) == 40
+    assert many.commits - few.commits == 20, "one outcome, one transaction"
+    # What all mails of a batch ask is asked once. For each there is its outcome, which begins a transaction.
+    assert (len(many) - len(few)) / 20 <= 3, f"{few}\n\n{many}"
+    assert len(few) - 10 * 3 <= 14, f"{few}"
+
+
+def test_the_mails_of_one_batch_know_of_each_other(case: Case) -> None:
+    """After a standstill: the opening says it all, whatever else is due about the same task."""
+    case.crowd(3)
+    case.reconcile(OPENED)
+    mailer = Outbox()
+    assert send_batch(case.database, mailer, clock=lambda: oslo(9, 28), settings=case.settings) == 9
+    assert [str(m["Subject"])[:10] for m in mailer.messages] == ["Svar innen"] * 3
+    assert {d.state for d in case.deliveries("cancelled") if d.planned_at <= oslo(9, 28)} == {"cancelled"}
+
+
+def test_what_is_given_back_is_as_if_it_had_not_been_taken(case: Case) -> None:
+    """The second mail finds no server: it, and those after it, wait for the next turn."""
+    case.crowd(3)
+    case.reconcile(OPENED)
+    before = {d.id: (d.state, d.attempts, d.taken_at, d.lease_until, d.next_attempt_at) for d in case.deliveries()}
+    said = iter([None, Unavailable("421 closing")])
+    mailer = Outbox(before=lambda: fail(error) if (error := next(said)) else None)
+    assert send_batch(case.database, mailer, clock=lambda: NOW, settings=case.settings) == 0
+    sent, *others = [d for d in case.deliveries() if d.planned_at <= NOW]
+    assert sent.state == "sent"
+    assert [(d.state, d.attempts, d.taken_at, d.lease_until, d.next_attempt_at) for d in others] == [
+        before[d.id] for d in others
+    ]
+
+
+def test_a_mail_left_in_the_middle_stays_the_same_message_when_the_server_is_away(told: Case) -> None:
+    dying = Outbox(after=kill)
+    with pytest.raises(Killed):
+        send_one(told.database, dying, now=NOW, settings=told.settings)
+    send_all(told, NOW + LEASE, Outbox(before=lambda: fail(Unavailable("421 closing"))))
+    assert (only(told).state, only(told).attempts) == ("sending", 1)
+    mailer = Outbox()
+    send_all(told, NOW + LEASE, mailer)
+    assert [m.as_bytes() for m in mailer.messages] == [m.as_bytes() for m in dying.messages]
+    assert only(told).state == "sent"

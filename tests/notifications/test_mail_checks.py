@@ -108,3 +108,36 @@ def test_a_mail_that_was_being_sent_and_nobody_took_over_is_found(case: Case) ->
     spoil(case, mail.id, state="sending", lease_until=NOW)
     assert rules(case, NOW + timedelta(hours=1)) == set()
     assert rules(case, NOW + timedelta(hours=2)) == {"mail-stuck"}
+
+
+@pytest.mark.parametrize(
+    ("state", "values"),
+    [
+        ("sent", {"sent_at": None}),
+        ("sent", {"composed_at": None}),
+        ("sent", {"attempts": 0}),
+        ("sent", {"state": "sending", "lease_until": None}),
+        ("planned", {"state": "sending", "lease_until": NOW}),
+        ("planned", {"lease_until": NOW}),
+    ],
+)
+def test_a_mail_whose_row_says_only_half_of_what_became_of_it_is_found(
+    case: Case, state: str, values: dict[str, object]
+) -> None:
+    spoil(case, case.deliveries(state)[0].id, **values)
+    assert rules(case, None) == {"mail-half-said"}
+
+
+def test_a_mail_that_has_not_left_is_a_fault_only_where_everything_is_said_to_have_ended(case: Case) -> None:
+    def unended() -> int:
+        with case.database.reading() as session:
+            return len(list(checks.unended(session)))
+
+    assert unended() == len(case.deliveries("planned")) > 0
+    with case.database.transaction() as session:
+        session.execute(update(Delivery).where(Delivery.state == "planned").values(state="cancelled"))
+    assert unended() == 0
+    for state in ("failed", "uncertain", "sending"):
+        spoil(case, case.deliveries("sent")[0].id, state=state)
+        assert unended() == 1
+        spoil(case, case.deliveries(state)[0].id, state="sent")

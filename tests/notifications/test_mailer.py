@@ -11,7 +11,7 @@ from mail_rows import OPENED, Case, oslo
 from outbox import send_all
 
 from notifications.local_server import KeepingReceiver, LocalServer, free_port
-from notifications.mailer import PermanentFailure, SmtpMailer, TransientFailure, Uncertain
+from notifications.mailer import PermanentFailure, SmtpMailer, TransientFailure, Uncertain, send_single
 from notifications.model import ReceivedMail
 
 
@@ -60,7 +60,7 @@ def mailer_to(receiver: Receiver) -> Iterator[SmtpMailer]:
 def test_message_arrives_as_it_was_written() -> None:
     receiver = Receiver()
     with mailer_to(receiver) as mailer:
-        mailer.send(message(".punktum først\nog så æøå\n"), "larvik@example.org")
+        send_single(mailer, message(".punktum først\nog så æøå\n"), "larvik@example.org")
     raw = receiver.received[0]
     assert b"\r\n.punktum f=C3=B8rst\r\n" in raw
     assert b"\r\n\r\n" in raw
@@ -79,18 +79,18 @@ def test_message_arrives_as_it_was_written() -> None:
 )
 def test_what_the_server_says_decides_what_follows(receiver: Receiver, failure: type[Exception]) -> None:
     with mailer_to(receiver) as mailer, pytest.raises(failure):
-        mailer.send(message(), "larvik@example.org")
+        send_single(mailer, message(), "larvik@example.org")
 
 
 def test_server_that_is_down_is_tried_again() -> None:
     with pytest.raises(TransientFailure):
-        SmtpMailer(host="127.0.0.1", port=free_port()).send(message(), "larvik@example.org")
+        send_single(SmtpMailer(host="127.0.0.1", port=free_port()), message(), "larvik@example.org")
 
 
 def test_server_without_starttls_is_never_talked_to_in_the_clear() -> None:
     receiver = Receiver()
     with LocalServer(receiver) as server, pytest.raises(TransientFailure):
-        SmtpMailer(host=server.host, port=server.port, starttls=True).send(message(), "larvik@example.org")
+        send_single(SmtpMailer(host=server.host, port=server.port, starttls=True), message(), "larvik@example.org")
     assert receiver.received == []
 
 

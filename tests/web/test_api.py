@@ -62,13 +62,6 @@ def secretariat(caller: Callable[[str], Caller]) -> Caller:
     return caller("sekretariatet")
 
 
-def surveyed(world: World) -> int:
-    """A case whose survey is open."""
-    started = world.start()
-    world.proceed_to(started, "answer_survey")
-    return started
-
-
 # --- who is calling ---------------------------------------------------------------------------------------------------
 
 
@@ -237,8 +230,7 @@ def test_a_case_that_one_may_not_see_is_not_there(world: World, caller: Callable
 # --- lists of tasks ---------------------------------------------------------------------------------------------------
 
 
-def test_a_party_sees_its_own_tasks_only(world: World, caller: Callable[[str], Caller], secretariat: Caller) -> None:
-    surveyed(world)
+def test_a_party_sees_its_own_tasks_only(surveyed: int, caller: Callable[[str], Caller], secretariat: Caller) -> None:
     larvik = caller("radgiver.larvik").get("/tasks").json["tasks"]
     assert {t["item"] for t in larvik} == {"larvik"}
     assert {t["element"] for t in larvik} == {"answer_survey", "fetch_data"}
@@ -248,20 +240,22 @@ def test_a_party_sees_its_own_tasks_only(world: World, caller: Callable[[str], C
     assert caller("leder.fsu").get("/tasks").json["tasks"] == []
 
 
-def test_who_approves_sees_the_task_too(world: World, caller: Callable[[str], Caller]) -> None:
-    surveyed(world)
+def test_who_approves_sees_the_task_too(surveyed: int, caller: Callable[[str], Caller]) -> None:
     seen = caller("kommunalsjef.larvik").get("/tasks").json["tasks"]
     assert ("answer_survey", "kommunalsjef.larvik") in [(t["element"], t["approver"]) for t in seen]
 
 
 @pytest.mark.parametrize("sort", ["due", "-due", "opened"])
 @pytest.mark.parametrize("limit", [1, 4, 7])
-def test_pages_give_every_task_once_and_in_order(world: World, secretariat: Caller, sort: str, limit: int) -> None:
-    case = surveyed(world)
+def test_pages_give_every_task_once_and_in_order(
+    world: World, surveyed: int, secretariat: Caller, sort: str, limit: int
+) -> None:
     world.start()
     with world.database.transaction() as session:
         # Equal dates, missing dates and another state: everything a page may begin between.
-        ids = session.scalars(select(UserTask.id).where(UserTask.instance_id == case, UserTask.state == "open")).all()
+        ids = session.scalars(
+            select(UserTask.id).where(UserTask.instance_id == surveyed, UserTask.state == "open")
+        ).all()
         session.execute(update(UserTask).where(UserTask.id.in_(ids[::5])).values(due_date=None))
         session.execute(update(UserTask).where(UserTask.id.in_(ids[1::4])).values(state="submitted"))
     every = secretariat.get("/tasks", sort=sort, limit=200).json["tasks"]
@@ -281,8 +275,8 @@ def test_pages_give_every_task_once_and_in_order(world: World, secretariat: Call
         assert [t["due"] for t in found[len(dues) :]] == [None] * (16 - len(dues))
 
 
-def test_tasks_can_be_chosen(world: World, secretariat: Caller) -> None:
-    case = world.instance(surveyed(world)).public_id
+def test_tasks_can_be_chosen(world: World, surveyed: int, secretariat: Caller) -> None:
+    case = world.instance(surveyed).public_id
     world.start(process=MANDATE)
 
     def found(**query: Any) -> set[str]:
@@ -315,8 +309,9 @@ def test_a_question_that_makes_no_sense_is_refused(secretariat: Caller, query: d
     assert answer.status_code == (200 if "unheard_of" in query else 422)
 
 
-def test_a_page_is_found_by_its_place_in_the_index(world: World, backend: str, caller: Callable[[str], Caller]) -> None:
-    surveyed(world)
+def test_a_page_is_found_by_its_place_in_the_index(
+    world: World, surveyed: int, backend: str, caller: Callable[[str], Caller]
+) -> None:
     explain = "EXPLAIN QUERY PLAN" if backend == "sqlite" else "EXPLAIN"
     query = (
         f"{explain} SELECT id FROM user_task WHERE state = 'open' AND community_id = 1"
@@ -336,8 +331,10 @@ def test_a_page_is_found_by_its_place_in_the_index(world: World, backend: str, c
 # --- one task ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_comes_with_its_form_and_what_it_offers(world: World, caller: Callable[[str], Caller]) -> None:
-    task = world.task(surveyed(world), "answer_survey", "larvik")
+def test_a_task_comes_with_its_form_and_what_it_offers(
+    world: World, surveyed: int, caller: Callable[[str], Caller]
+) -> None:
+    task = world.task(surveyed, "answer_survey", "larvik")
     answer = caller("radgiver.larvik").get(f"/tasks/{task.public_id}")
     assert answer.headers["ETag"] == f'"{task.revision}"'
     assert answer.json["form"]["id"] == "answer_survey"
@@ -347,10 +344,9 @@ def test_a_task_comes_with_its_form_and_what_it_offers(world: World, caller: Cal
 
 
 def test_what_a_party_writes_is_not_shown_to_others_before_it_is_sent(
-    world: World, caller: Callable[[str], Caller], secretariat: Caller
+    world: World, surveyed: int, caller: Callable[[str], Caller], secretariat: Caller
 ) -> None:
-    case = surveyed(world)
-    task = world.task(case, "answer_survey", "larvik")
+    task = world.task(surveyed, "answer_survey", "larvik")
     with world.database.transaction() as session:
         from engine import user_tasks
 
@@ -366,8 +362,8 @@ def test_what_a_party_writes_is_not_shown_to_others_before_it_is_sent(
     assert secretariat.get(path).json["answers"] is not None
 
 
-def test_a_group_s_task_is_taken_once(world: World, caller: Callable[[str], Caller]) -> None:
-    task = world.task(surveyed(world), "fetch_data", "larvik")
+def test_a_group_s_task_is_taken_once(world: World, surveyed: int, caller: Callable[[str], Caller]) -> None:
+    task = world.task(surveyed, "fetch_data", "larvik")
     first, second = caller("radgiver.larvik"), caller("analyse.larvik")
     taken = first.post(f"/tasks/{task.public_id}/claim")
     assert (taken.status_code, taken.json["assignee"]) == (200, "radgiver.larvik")
@@ -390,14 +386,18 @@ def test_answers_complete_a_task_and_the_same_answers_again_give_the_same(world:
     assert len(world.steps(case, element_id="anchor_plan")) == 1
 
 
-def test_an_answer_that_someone_approves_waits_for_them(world: World, caller: Callable[[str], Caller]) -> None:
-    task = world.task(surveyed(world), "answer_survey", "larvik")
+def test_an_answer_that_someone_approves_waits_for_them(
+    world: World, surveyed: int, caller: Callable[[str], Caller]
+) -> None:
+    task = world.task(surveyed, "answer_survey", "larvik")
     sent = caller("radgiver.larvik").post(f"/tasks/{task.public_id}/complete", world.answers(task.id))
     assert sent.json["state"] == "submitted"
 
 
-def test_a_stale_answer_is_refused_and_kept_as_a_draft(world: World, caller: Callable[[str], Caller]) -> None:
-    task = world.task(surveyed(world), "fetch_data", "larvik")
+def test_a_stale_answer_is_refused_and_kept_as_a_draft(
+    world: World, surveyed: int, caller: Callable[[str], Caller]
+) -> None:
+    task = world.task(surveyed, "fetch_data", "larvik")
     larvik = caller("radgiver.larvik")
     seen = larvik.get(f"/tasks/{task.public_id}").headers["ETag"]
     larvik.post(f"/tasks/{task.public_id}/claim")
@@ -410,17 +410,20 @@ def test_a_stale_answer_is_refused_and_kept_as_a_draft(world: World, caller: Cal
     assert kept["draft"] == world.answers(task.id)
 
 
-def test_an_answer_after_the_step_has_closed_is_refused(world: World, caller: Callable[[str], Caller]) -> None:
-    case = surveyed(world)
-    task = world.task(case, "answer_survey", "larvik")
+def test_an_answer_after_the_step_has_closed_is_refused(
+    world: World, surveyed: int, caller: Callable[[str], Caller]
+) -> None:
+    task = world.task(surveyed, "answer_survey", "larvik")
     answers = world.answers(task.id)
     world.clock.set(world.clock() + timedelta(days=60))
-    world.wake(case)
+    world.wake(surveyed)
     assert caller("radgiver.larvik").post(f"/tasks/{task.public_id}/complete", answers).status_code == 409
 
 
-def test_answers_that_do_not_fit_are_refused_field_by_field(world: World, caller: Callable[[str], Caller]) -> None:
-    task = world.task(surveyed(world), "answer_survey", "larvik")
+def test_answers_that_do_not_fit_are_refused_field_by_field(
+    world: World, surveyed: int, caller: Callable[[str], Caller]
+) -> None:
+    task = world.task(surveyed, "answer_survey", "larvik")
     answer = caller("radgiver.larvik").post(f"/tasks/{task.public_id}/complete", {"unheard_of": 1})
     assert answer.status_code == 422
     assert {"unheard_of", "chapter_scores-0-score"} <= {error["key"] for error in answer.json["errors"]}

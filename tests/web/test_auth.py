@@ -1,7 +1,9 @@
 """Signing in, by choice in the demo, with a password, and by invitation."""
 
 import dataclasses
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from engine.model import User
 from tests.web.test_tasks import text_of
 from tests.world import World
-from web import auth
+from web import auth, guesses
 
 PASSWORD = "sju glade måker i vinden"
 
@@ -89,3 +91,81 @@ def test_signing_out_ends_the_session(client_for: Callable[[str], Any]) -> None:
     client = client_for("radgiver.larvik")
     client.post("/logg-ut")
     assert client.get("/oppgaver").status_code == 302
+
+
+# --- guessing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few failures are let through from an address that a test soon has made them."""
+    monkeypatch.setattr(guesses, "OF_ADDRESS", "6 per 15 minutes")
+
+
+def attempt(browser: Any, email: str, password: str = "gjettet feil", **extra: Any) -> Any:
+    return browser.post("/logg-inn", data={"email": email, "password": password}, **extra)
+
+
+def test_an_account_is_closed_to_guesses_for_a_while_and_others_are_not(
+    outside: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, other = give_password(world, "sekretariatet"), give_password(world, "radgiver.larvik")
+    monkeypatch.setattr(auth, "password_fits", lambda found, given: given == PASSWORD)  # argon2 takes its time
+    assert attempt(outside, user.email, PASSWORD).status_code == 302  # signing in rightly counts for nothing
+    for _ in range(10):
+        assert attempt(outside, user.email).status_code == 422
+    refused = attempt(outside, f" {user.email.upper()} ", PASSWORD)  # also rightly, and however it is written
+    assert (refused.status_code, 840 < int(refused.headers["Retry-After"]) <= 900) == (429, True)
+    text = text_of(refused)
+    assert "Vent litt før du prøver igjen" in text
+    assert "Prøv igjen om 15 minutter." in text
+    assert "PASSORD" not in text.upper().replace("E-POSTADRESSEN OG PASSORDET", "").replace("GLEMT PASSORDET", "")
+    assert attempt(outside, other.email, PASSWORD).status_code == 302
+    with monkeypatch.context() as later:
+        moment = time.time() + 901
+        later.setattr("limits.storage.memory.time", SimpleNamespace(time=lambda: moment))
+        assert attempt(outside, user.email, PASSWORD).status_code == 302
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("proxies", "is_told_apart"), [(0, False), (1, True)])
+def test_an_address_is_closed_to_guesses_and_a_trusted_proxy_tells_whose_it_is(
+    services: Any, monkeypatch: pytest.MonkeyPatch, proxies: int, is_told_apart: bool
+) -> None:
+    from web.app import create_app
+
+    settings = services.settings.model_copy(update={"demo": False, "trusted_proxies": proxies})
+    created = create_app(dataclasses.replace(services, settings=settings))
+    created.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    browser = created.test_client()
+    monkeypatch.setattr(auth, "password_fits", lambda found, given: False)
+    for number in range(6):
+        # What the guesser writes into the header stands before what the proxy adds.
+        told = {"X-Forwarded-For": f"192.0.2.{number}, 198.51.100.7"}
+        assert attempt(browser, f"gjett{number}@example.org", headers=told).status_code == 422
+    told = {"X-Forwarded-For": "198.51.100.7"}
+    assert attempt(browser, "ny@example.org", headers=told).status_code == 429
+    elsewhere = attempt(browser, "ny@example.org", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert (elsewhere.status_code == 422) == is_told_apart
+
+
+def test_tokens_that_nobody_has_are_refused_for_a_while(few: None, app: Any) -> None:
+    browser, wrong = app.test_client(), {"Authorization": "Bearer feil"}
+    for path in ("/api/v1/tasks", "/api/v1/process-instances") * 3:
+        assert browser.get(path, headers=wrong).status_code == 401
+    refused = browser.get("/api/v1/tasks", headers=wrong)
+    assert (refused.status_code, refused.content_type) == (429, "application/problem+json")
+    assert refused.get_json()["status"] == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert browser.get("/api/v1/tasks").status_code == 401  # without a token nothing is guessed
+
+
+def test_what_is_logged_of_guesses_names_nobody(
+    outside: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(auth, "password_fits", lambda found, given: False)
+    with caplog.at_level("DEBUG"):
+        for _ in range(11):
+            attempt(outside, "kari.nordmann@example.org", environ_base={"REMOTE_ADDR": "192.0.2.44"})
+    assert "too many failures" in caplog.text
+    assert not [word for word in ("kari", "example.org", "192.0.2.44") if word in caplog.text]

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 import zstandard
+from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
-from sqlalchemy import select, text, update
+from sqlalchemy import Column, MetaData, Table, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from engine import deployments, scheduling
+from engine.clock import Clock
 from engine.database import Database
-from engine.model import Base, Community, Document, Job, ProcessInstance, UserTask
-from notifications import delivery
+from engine.model import Base, Community, Document, Job, ProcessInstance, Step, UserTask
+from notifications import claiming, delivery
 from notifications.mailer import Mailer
 from notifications.model import Delivery
 from notifications.settings import NotificationSettings
@@ -73,8 +75,8 @@ def bare(backend: str, templates: Templates) -> Iterator[Database]:
 def work(world: World, mailer: Mailer) -> None:
     """Let a worker do everything that is due."""
 
-    def send(moment: Any) -> bool:
-        return delivery.send_one(world.database, mailer, now=moment, settings=SETTINGS)
+    def send(clock: Clock) -> int:
+        return delivery.send_batch(world.database, mailer, clock=clock, settings=SETTINGS)
 
     while scheduling.drain(world.database, delivery.handlers(SETTINGS), (send,), world.clock()):
         pass
@@ -282,7 +284,7 @@ def test_a_mail_that_was_being_sent_is_uncertain_and_one_due_after_the_stop_leav
 ) -> None:
     with living.database.transaction() as session:
         first, *_ = session.scalars(select(Delivery).where(Delivery.state == "sent").order_by(Delivery.id))
-        first.state, first.lease_until = "sending", living.clock() + delivery.LEASE
+        first.state, first.lease_until = "sending", living.clock() + claiming.LEASE
         message_id = first.message_id
     planned = due_within(living, days=30)
     there = restored(living, saved(living, tmp_path), bare, days=30, sent_until=0)
@@ -320,13 +322,115 @@ def test_one_command_each_and_a_restored_system_passes_the_check(living: World, 
     brought = run(bare, "restore", path, "--json", "--stopped", living.clock().isoformat())
     assert brought.exit_code == 0, brought.output
     assert json.loads(brought.stdout).keys() == {
-        "schema", "taken_at", "rows", "overdue", "mails_uncertain",
+        "schema", "taken_at", "rows", "overdue", "overdue_cases", "tasks_overdue", "mails_uncertain",
     }  # fmt: skip
     checked = run(bare, "check", "--json")
     assert (checked.exit_code, json.loads(checked.stdout)["faults"]) == (0, [])
     assert "Everything holds." in run(bare, "check").stdout
     assert run(bare, "restore", path).exit_code == 1
     assert "Restored" in run(bare, "restore", path, "--replace").stdout
+
+
+def test_a_restored_system_says_in_words_what_became_overdue(living: World, bare: Database, tmp_path: Path) -> None:
+    with living.database.transaction() as session:
+        case = session.scalars(select(ProcessInstance).where(ProcessInstance.wake_at.is_not(None))).one()
+        case.wake_at = living.clock() - timedelta(days=900)  # whatever day this machine's clock shows
+        session.execute(update(UserTask).values(due_date=living.clock.today - timedelta(days=900)))
+        waiting = session.scalars(select(UserTask.id).where(UserTask.state.in_(("open", "submitted")))).all()
+    said = run(bare, "restore", str(saved(living, tmp_path))).stdout.splitlines()
+    assert "Overdue: 1 cases with timers and 0 starts. A worker does them at once." in said
+    assert f"  case {case.public_id}, since {case.wake_at.isoformat()}" in said
+    assert f"{len(waiting)} open tasks are past their due date. People may still answer them." in said
+
+
+# --- older schemas ----------------------------------------------------------------------------------------------------
+
+
+def older_versions() -> list[str]:
+    """Every version of the schema before this program's, the oldest first."""
+    found = ScriptDirectory.from_config(migrating._config()).walk_revisions()
+    return [script.revision for script in found][:0:-1]
+
+
+def filled_as(version: str, backend: str, templates: Templates, living: World) -> Database:
+    """A database of an older version, with what of the living one had a place in it."""
+    old = Database(templates._new(backend))
+    with migrating.alone(old) as connection:
+        migrating.upgrade(connection, version)
+        connection.execute(text("DELETE FROM community"))
+        schema = MetaData()
+        schema.reflect(connection)
+        with living.database.reading() as session:
+            for table in Base.metadata.sorted_tables:
+                if table.name in schema.tables:
+                    there = schema.tables[table.name]
+                    columns = [column for column in table.columns if column.name in there.columns]
+                    found = [
+                        dict(row._mapping) for row in session.execute(select(*columns).order_by(*table.primary_key))
+                    ]
+                    if found:
+                        connection.execute(Table(table.name, MetaData(), *map(_plain, columns)).insert(), found)
+    return old
+
+
+def _plain(column: Any) -> Column[Any]:
+    return Column(column.name, column.type, primary_key=column.primary_key)
+
+
+def written_by(old: Database, version: str, path: Path, living: World) -> None:
+    """What that version's program wrote: its own tables and columns, and its name for the schema."""
+    written: list[bytes] = []
+    lines, counts = backup._Lines(written.append), dict[str, int]()
+    lines.add({"avtaleflyt": 1, "schema": version, "taken_at": living.clock().isoformat()})
+    there = inspect(old.engine)
+    with old.reading() as session:
+        for table in Base.metadata.sorted_tables:
+            if there.has_table(table.name):
+                known = {column["name"] for column in there.get_columns(table.name)}
+                mine = Table(table.name, MetaData(), *(_plain(c) for c in table.columns if c.name in known))
+                counts[table.name] = backup._write_table(session, mine, lines)
+    lines.add({"rows": counts})
+    lines.add({"sha256": lines.digest()})
+    path.write_bytes(zstandard.compress(b"".join(written)))
+
+
+def test_backups_of_every_older_version_are_brought_to_this_one(
+    living: World, backend: str, templates: Templates, bare: Database, tmp_path: Path
+) -> None:
+    told = set(sent_by(living))
+    versions = older_versions()
+    assert versions[0] == "0001_initial"
+    # The oldest on both databases, each other on one of them.
+    mine = [version for n, version in enumerate(versions) if n % 2 == BACKENDS.index(backend) or n == 0]
+    for version in reversed(mine):
+        old, path = filled_as(version, backend, templates, living), tmp_path / version
+        written_by(old, version, path, living)
+        old.dispose()
+        templates.drop(backend, old.url)
+        restoring.restore(bare, path, now=living.clock(), stopped=living.clock(), replace=True)
+        assert migrating.present(bare) == migrating.newest(), version
+        for table in ("process_instance", "user_task", "delivery", "history_event", "document"):
+            assert counted(bare, table) == counted(living.database, table), (version, table)
+    # The oldest of them, two months later: the survey closes, and nobody is told again what they were told before
+    later = World(bare, FakeClock(living.clock() + timedelta(days=60)), living.community_id)
+    mailer = RecordingMailer()
+    work(later, mailer)
+    with bare.reading() as session:
+        assert session.scalars(select(Step.state).where(Step.element_id == "answer_survey")).all() == ["closed"]
+    assert mailer.messages
+    assert told & {str(m["Message-ID"]) for m in mailer.messages} == set()
+    checked = run(bare, "check", "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["faults"]) == (0, [])
+
+
+def sent_by(world: World) -> list[str]:
+    with world.database.reading() as session:
+        return list(session.scalars(select(Delivery.message_id).where(Delivery.state == "sent")))
+
+
+def counted(database: Database, table: str) -> int | None:
+    with database.reading() as session:
+        return session.scalar(text(f"SELECT count(*) FROM {table}"))
 
 
 def test_the_check_names_what_is_broken_and_exits_with_1(living: World) -> None:
@@ -344,6 +448,9 @@ def test_the_check_says_what_waits_for_a_worker(living: World) -> None:
     document = json.loads(run(living.database, "check", "--json").stdout)
     assert (document["faults"], document["last_work"]) == ([], None)
     assert "has never worked" in run(living.database, "check").stdout
+    ended = run(living.database, "check", "--ended")
+    assert ended.exit_code == 1
+    assert "[not-ended]" in ended.stdout and "[mail-not-ended]" in ended.stdout
 
 
 @pytest.mark.parametrize("moment", ["i fjor", "2026-11-27T14:00"])

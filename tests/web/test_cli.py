@@ -44,12 +44,24 @@ class Shell:
 @pytest.fixture(params=BACKENDS)
 def shell(request: pytest.FixtureRequest, templates: Templates, tmp_path: Path) -> Iterator[Shell]:
     """An installation with a community and its models, set up by the commands themselves."""
-    url = f"sqlite:///{tmp_path}/cli.db" if request.param == "sqlite" else templates.postgres.create()
-    made = Shell(url, tmp_path)
+    yield from _installed(request.param, templates, tmp_path)
+
+
+@pytest.fixture(params=BACKENDS, scope="module")
+def untouched(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
+    """The same, shared by commands that change nothing."""
+    yield from _installed(request.param, templates, tmp_path_factory.mktemp("cli"))
+
+
+def _installed(backend: str, templates: Templates, folder: Path) -> Iterator[Shell]:
+    url = f"sqlite:///{folder}/cli.db" if backend == "sqlite" else templates.postgres.create()
+    made = Shell(url, folder)
     for words in (["migrate"], ["community", "load", DATA], ["deploy", *MODELS, "--note", "De første"]):
         assert made.run(*words).exit_code == 0
     yield made
-    if request.param == "postgresql":
+    if backend == "postgresql":
         templates.postgres.drop(url)
 
 
@@ -88,28 +100,28 @@ def test_a_case_goes_through_a_meeting_by_commands_alone(shell: Shell) -> None:
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )  # fmt: skip
-def test_what_is_refused_says_why_and_exits_with_1(shell: Shell, words: list[str], says: str) -> None:
-    done = shell.run(*words)
+def test_what_is_refused_says_why_and_exits_with_1(untouched: Shell, words: list[str], says: str) -> None:
+    done = untouched.run(*words)
     assert done.exit_code == 1
     assert says in done.stderr
     assert "Traceback" not in done.output
-    assert shell.json("instances") == []
+    assert untouched.json("instances") == []
 
 
-def test_wrong_usage_exits_with_2(shell: Shell) -> None:
+def test_wrong_usage_exits_with_2(untouched: Shell) -> None:
     for words in (["start"], ["start", "motesak", "--user", "sekretariatet", "--meeting", "uten-dato"], ["ukjent"]):
-        assert shell.run(*words).exit_code == 2
+        assert untouched.run(*words).exit_code == 2
 
 
-def test_lint_and_deploy_refuse_what_is_no_model(shell: Shell, tmp_path: Path) -> None:
+def test_lint_and_deploy_refuse_what_is_no_model(untouched: Shell, tmp_path: Path) -> None:
     broken = tmp_path / "broken.bpmn"
     broken.write_text("<x>")
-    done = shell.run("lint", str(broken), "--json")
+    done = untouched.run("lint", str(broken), "--json")
     assert done.exit_code == 1
     [finding] = json.loads(done.stdout)
     assert {"rule", "severity", "element", "name", "line", "message", "remedy"} <= finding.keys()
-    assert shell.run("deploy", str(broken)).exit_code == 1
-    assert shell.run("lint", *MODELS).exit_code == 0
+    assert untouched.run("deploy", str(broken)).exit_code == 1
+    assert untouched.run("lint", *MODELS).exit_code == 0
 
 
 def test_a_plan_needs_no_database(tmp_path: Path) -> None:

@@ -33,13 +33,11 @@ def mailer() -> RecordingMailer:
 
 
 @pytest.fixture
-def survey(world: World, services: Any) -> ProcessInstance:
+def survey(world: World, surveyed: int, services: Any) -> ProcessInstance:
     """An evaluation whose survey has just opened, with its mails sent."""
-    case = world.start()
-    world.proceed_to(case, "answer_survey")
     world.clock.to(date(2026, 9, 1), 9)
     _drain(services, world)
-    return world.instance(case)
+    return world.instance(surveyed)
 
 
 def _drain(services: Any, world: World) -> None:

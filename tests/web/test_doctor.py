@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from notifications.model import Delivery
 from tests.conftest import BACKENDS
 from tests.web.standing import standing  # noqa: F401 - a fixture
 from tests.world import World
-from web import doctor, migrating
+from web import app, doctor, migrating, running
 from web.cli import main
 from web.settings import Settings
 
@@ -47,17 +48,19 @@ def settings(world: World, mail_server: LocalServer, tmp_path: Path) -> Settings
     with world.database.transaction() as session:
         session.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
         session.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": migrating.newest()})
+    if world.database.is_sqlite:
+        Path(world.database.engine.url.database or "").chmod(0o600)
     return Settings(
-        database_url=world.database.url, secret_key="x" * 64, base_url="https://avtaler.example.org",
-        secure_cookies=True, metrics_token="y" * 32, smtp_host=mail_server.host, smtp_port=mail_server.port,
-        smtp_starttls=False, var_dir=tmp_path,
+        database_url=world.database.url, secret_key=token_hex(32), base_url="https://avtaler.example.org",
+        secure_cookies=True, trusted_proxies=1, metrics_token="y" * 32, smtp_host=mail_server.host,
+        smtp_port=mail_server.port, smtp_starttls=False, var_dir=tmp_path,
     )  # fmt: skip
 
 
 @pytest.fixture
 def well(settings: Settings, world: World) -> Settings:
     """An installation with nothing wrong at all."""
-    Pulse(world.database, kind="worker", version="1").beating(lambda now: 0)(world.clock())
+    Pulse(world.database, kind="worker", version="1").beat(world.clock())
     return settings
 
 
@@ -77,7 +80,8 @@ def test_nothing_is_wrong_with_a_good_installation(well: Settings, world: World)
     assert [finding for finding in found if finding.state != "ok"] == []
     looked_at = {finding.check for finding in found}
     assert {"secret-key", "base-url", "disk", "time-zones", "mail-server", "database", "schema", "workers"} <= looked_at
-    assert ("clocks" in looked_at) == (not world.database.is_sqlite)
+    asked_of_a_server = {"clocks", "connections"}
+    assert looked_at & asked_of_a_server == (set() if world.database.is_sqlite else asked_of_a_server)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +89,12 @@ def test_nothing_is_wrong_with_a_good_installation(well: Settings, world: World)
     [
         ("secret-key", "error: There is no secret key", {"secret_key": secret("")}),
         ("secret-key", "error: The secret key has only 6", {"secret_key": secret("hemmel")}),
+        ("secret-key", "error: The secret key repeats", {"secret_key": secret("hemmelig" * 8)}),
         ("demo", "error: Anyone may choose", {"demo": True}),
         ("base-url", "warning: Links in mails lead to http://127.0.0.1:8000", {"base_url": ""}),
         ("base-url", "error: http://avtaler.example.org is not https", {"base_url": "http://avtaler.example.org"}),
         ("cookies", "error: Session cookies", {"secure_cookies": False}),
+        ("proxies", "warning: Everybody seems to come", {"trusted_proxies": 0}),
         ("metrics", "warning: Whoever comes through a proxy", {"metrics_token": secret("")}),
         ("mail-server", "error: There is no mail server", {"smtp_host": ""}),
         ("community", "error: There is no community 'telemark'", {"community": "telemark"}),
@@ -106,6 +112,12 @@ def test_a_mail_server_that_nobody_is_behind_is_found(well: Settings, world: Wor
 
 def test_a_mail_server_that_can_not_encrypt_is_found(well: Settings, world: World) -> None:
     assert "STARTTLS" in troubles(well, world, smtp_starttls=True)["mail-server"]
+
+
+def test_a_mail_server_that_does_not_let_us_sign_in_is_found(well: Settings, world: World) -> None:
+    found = troubles(well, world, smtp_user="avtaleflyt", smtp_password=secret("feil"))
+    assert found["mail-server"].startswith("error: ")
+    assert "feil" not in found["mail-server"]
 
 
 def test_a_mail_server_that_never_answers_is_given_up(well: Settings, world: World) -> None:
@@ -146,7 +158,7 @@ def test_no_worker_is_found(settings: Settings, world: World) -> None:
 
 
 def test_two_workers_are_too_many_for_sqlite(well: Settings, world: World) -> None:
-    Pulse(world.database, kind="serve", version="1").beating(lambda now: 0)(world.clock())
+    Pulse(world.database, kind="serve", version="1").beat(world.clock())
     assert ("workers" in troubles(well, world)) == world.database.is_sqlite
 
 
@@ -163,6 +175,65 @@ def test_a_full_disk_is_found(well: Settings, world: World, megabytes: int, stat
     assert states == {state or "ok"}
 
 
+def test_files_that_others_may_read_and_a_folder_that_we_may_not_write_are_found(
+    well: Settings, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "secret_key"
+    key.write_text("hemmelig")
+    key.chmod(0o640)
+    assert troubles(well, world)["files"] == f"warning: {key} may be read by other users of this machine."
+    key.chmod(0o600)
+    assert troubles(well, world) == {}
+    # A superuser may write everywhere, so the system is asked in its place.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert troubles(well, world)["files"] == f"error: {tmp_path} can't be written to."
+
+
+def test_built_files_that_are_missing_are_found(
+    well: Settings, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    monkeypatch.setattr(app, "STATIC", tmp_path)
+    assert "manifest.json is missing" in troubles(well, world)["front-end"]
+    (dist / "manifest.json").write_text('{"page.js": "page-1.js"}')
+    assert "page-1.js is missing" in troubles(well, world)["front-end"]
+    monkeypatch.setattr(app, "__file__", str(tmp_path / "app.py"))
+    assert "English" in troubles(well, world)["translations"]
+
+
+def test_more_processes_than_postgresql_has_room_for_are_found(
+    well: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool: Any = world.database.engine.pool
+    assert world.database.is_sqlite or pool.size() + pool._max_overflow == doctor.CONNECTIONS
+    monkeypatch.setattr(doctor, "CONNECTIONS", 60)
+    found = troubles(well, world)
+    assert ("connections" in found) == (not world.database.is_sqlite)
+    assert "connections" not in troubles(well, world, database_pooler=True)
+
+
+def test_a_dispatcher_that_can_not_work_is_found(well: Settings, world: World) -> None:
+    found = troubles(well, world, dispatcher="procrastinate")["dispatcher"]
+    if world.database.is_sqlite:
+        assert found == "error: Procrastinate needs PostgreSQL, and no process starts without it."
+        return
+    assert found.startswith("warning: Procrastinate's tables are missing")
+    assert "a pooler hands on" in troubles(well, world, dispatcher="procrastinate", database_pooler=True)["dispatcher"]
+    with world.database.engine.begin() as connection:
+        running.dispatching().install(connection)
+    assert troubles(well, world, dispatcher="procrastinate") == {}
+    with world.database.engine.begin() as connection:
+        connection.execute(text("COMMENT ON SCHEMA procrastinate IS 'another'"))
+    assert "another version's" in troubles(well, world, dispatcher="procrastinate")["dispatcher"]
+
+
+def test_a_community_without_models_is_found(well: Settings, world: World) -> None:
+    with world.database.transaction() as session:
+        session.add(Community(key="telemark", name="Telemark", email="post@example.org"))
+    assert troubles(well, world, community="telemark")["models"].startswith("warning: No model is deployed")
+
+
 def test_a_time_zone_nobody_knows_is_found(well: Settings, world: World) -> None:
     with world.database.transaction() as session:
         session.execute(update(Community).values(timezone="Europe/Larvik"))
@@ -173,6 +244,7 @@ def test_what_is_late_and_what_failed_is_found(well: Settings, world: World) -> 
     case = world.start()
     with world.database.transaction() as session:
         jobs.enqueue(session, "deliver-message", run_at=world.clock())
+    with world.database.transaction() as session:
         session.execute(update(Job).values(run_at=world.clock() - timedelta(minutes=7)))
         session.execute(update(Job).where(Job.kind == "deliver-message").values(state="failed"))
         session.add(mail(world, case, world.clock() - timedelta(minutes=16), "planned"))

@@ -21,9 +21,11 @@ from engine.model import ProcessInstance, User, UserTask
 from notifications.mailer import PermanentFailure
 from notifications.model import Delivery
 from tests.conftest import BACKENDS
+from tests.engine.counting import counting
 from tests.world import World
 from web import health, logs, migrating
 from web.app import create_app
+from web.figures import gather
 
 ROOT = Path(__file__).parents[2]
 Client = Callable[[str], Any]
@@ -85,7 +87,7 @@ def test_a_clock_that_stands_still_beside_the_pages_is_not_ready(services: Any, 
     pulse = Pulse(world.database, kind="serve", version="1")
     client = create_app(services, pulse).test_client()
     assert client.get("/readyz").status_code == 503
-    pulse.beating(lambda now: 0)(world.clock())
+    pulse.beat(world.clock())
     assert client.get("/readyz").status_code == 200
     world.clock.set(world.clock() + health.STANDS_STILL)
     assert client.get("/readyz").status_code == 200
@@ -113,7 +115,7 @@ def test_a_running_survey_is_counted(app: Any, world: World, services: Any, mail
     assert before["avtaleflyt_open_tasks"] == len(world.tasks(case))
     assert before["avtaleflyt_overdue_tasks"] == 0
     assert before['avtaleflyt_cases{state="active"}'] == 1
-    assert before['avtaleflyt_cases{state="cancelled"}'] == 0
+    assert before['avtaleflyt_cases{state="suspended"}'] == 0
     assert before['avtaleflyt_jobs{kind="reconcile",state="queued"}'] > 0
     # When the tasks' day has passed and nobody has looked
     world.clock.to(date(2026, 12, 1), 12)
@@ -129,7 +131,9 @@ def test_a_running_survey_is_counted(app: Any, world: World, services: Any, mail
     caught_up = numbers(client)
     assert caught_up["avtaleflyt_wake_lag_seconds"] == 0
     assert 'avtaleflyt_jobs{kind="reconcile",state="queued"}' not in caught_up
-    assert caught_up['avtaleflyt_deliveries{state="sent"}'] == len(mailer.messages) > 0
+    assert caught_up["avtaleflyt_mails_last_hour"] == len(mailer.messages) > 0
+    world.clock.advance(hours=1)
+    assert numbers(client)["avtaleflyt_mails_last_hour"] == 0
     assert caught_up["avtaleflyt_oldest_unsent_seconds"] == 0
 
 
@@ -176,13 +180,13 @@ def test_workers_are_alive_until_they_have_been_silent_for_three_minutes(app: An
     assert numbers(client)["avtaleflyt_workers_alive"] == 0
     pulses = [Pulse(world.database, kind="worker", version="1") for _ in range(2)]
     for pulse in pulses:
-        pulse.beating(lambda now: 0)(world.clock())
+        pulse.beat(world.clock())
     assert numbers(client)["avtaleflyt_workers_alive"] == 2
     pulses[0].stop()
     assert numbers(client)["avtaleflyt_workers_alive"] == 1
     world.clock.advance(minutes=3)
     assert numbers(client)["avtaleflyt_workers_alive"] == 0
-    pulses[1].beating(lambda now: 0)(world.clock())
+    pulses[1].beat(world.clock())
     assert numbers(client)["avtaleflyt_workers_alive"] == 1
 
 
@@ -204,6 +208,13 @@ def test_without_its_database_only_that_is_told(services: Any, tmp_path: Path) -
     found = numbers(away(services, tmp_path))
     assert found["avtaleflyt_database_up"] == 0
     assert "avtaleflyt_open_tasks" not in found
+
+
+def test_a_reading_costs_few_statements(world: World) -> None:
+    world.start()
+    with counting(world.database) as counted, world.database.reading() as session:
+        gather(session, world.clock())
+    assert len(counted) <= (13 if world.database.is_sqlite else 12), str(counted)  # SQLite is told to begin
 
 
 def test_only_this_machine_may_read_the_numbers(app: Any) -> None:
@@ -246,24 +257,18 @@ def test_every_number_is_documented_and_no_other(app: Any, world: World, service
 
 
 def test_a_heart_beats_once_a_minute_however_often_the_clock_turns(world: World) -> None:
-    seen = []
-
-    def drain(now: object) -> int:
+    pulse, seen = Pulse(world.database, kind="serve", version="1"), []
+    for seconds in (0, 59, 1):
+        pulse.beat(world.clock.advance(seconds=seconds))
         with world.database.reading() as session:
             seen.append(session.execute(text("SELECT seen_at FROM worker_heartbeat")).scalars().all())
-        return 7
-
-    turn = Pulse(world.database, kind="serve", version="1").beating(drain)
-    assert turn(world.clock()) == 7
-    turn(world.clock.advance(seconds=59))
-    turn(world.clock.advance(seconds=1))
     assert seen[0] == seen[1] != seen[2]
     assert [len(rows) for rows in seen] == [1, 1, 1]
 
 
 def test_a_process_that_was_killed_is_forgotten_after_a_day(world: World) -> None:
-    Pulse(world.database, kind="worker", version="1").beating(lambda now: 0)(world.clock())
-    other = Pulse(world.database, kind="worker", version="2").beating(lambda now: 0)
+    Pulse(world.database, kind="worker", version="1").beat(world.clock())
+    other = Pulse(world.database, kind="worker", version="2").beat
     other(world.clock.advance(hours=24))
     with world.database.reading() as session:
         assert len(session.execute(text("SELECT id FROM worker_heartbeat")).all()) == 2
@@ -310,6 +315,57 @@ def test_each_request_is_one_line_with_ids_only(
     assert "case" not in guessed
     everything = json.dumps(lines())
     assert not [word for word in ("sekretariatet", "kari", "a-secret", "pasient") if word in everything]
+
+
+FREE_TEXT = "Kari Nordmann ble skrevet ut for tidlig"
+
+
+def test_a_whole_story_is_logged_without_a_word_about_anybody(
+    client_for: Client, world: World, services: Any, mailer: Any, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    case = world.instance(world.start())
+    world.proceed_to(case.id, "answer_survey")
+    survey = world.task(case.id, "answer_survey", "larvik")
+    party, owner, approver = (client_for(key) for key in ("radgiver.larvik", "sekretariatet", "kommunalsjef.larvik"))
+    address = f"/oppgaver/{survey.public_id}"
+    # When a party drafts, attaches, answers and approves, in words of its own
+    party.post(f"{address}/utkast", data={"revision": 1, "works_well": FREE_TEXT})
+    file = {"dokumenter": (io.BytesIO(b"%PDF-1.4"), f"{FREE_TEXT}.pdf"), "revision": "1"}
+    party.post(f"{address}/dokumenter", data=file, content_type="multipart/form-data")
+    world.fill(survey.id, works_well=FREE_TEXT)
+    approver.get(address)
+    world.approve(survey.id)
+    # and its owner steers, searches, and asks for what is not there
+    for act in ("sett-pa-vent", "fortsett"):
+        seen = {"revision": str(world.instance(case.id).revision), "reason": FREE_TEXT}
+        assert owner.post(f"/saker/{case.public_id}/{act}", data=seen).status_code == 303
+    owner.get("/sok", query_string={"q": FREE_TEXT})
+    owner.get(f"/saker/{FREE_TEXT}")
+    # and someone guesses, with and without a token
+    app = owner.application.test_client()
+    app.post("/logg-inn", data={"email": "radgiver.larvik@example.org", "password": FREE_TEXT})
+    app.get("/api/v1/tasks", headers={"Authorization": f"Bearer {FREE_TEXT}"})
+
+    # and mails are refused, a message reaches nobody, and the live state of the case breaks at its deadline
+    def refuse(message: object, to: str) -> None:
+        raise PermanentFailure(f"550 <{to}> is unknown: {FREE_TEXT}")
+
+    mailer._before = refuse
+    payload = {"community": world.community_id, "name": FREE_TEXT, "correlation": FREE_TEXT, "payload": {}}
+    with world.database.transaction() as session:
+        jobs.enqueue(session, "deliver-message", run_at=world.clock(), payload=payload)
+        session.execute(update(ProcessInstance).values(state_document=FREE_TEXT.encode()))
+        people = session.execute(select(User.name, User.email, User.key)).all()
+    world.clock.to(date(2026, 10, 2), 12)
+    while services.drain(world.clock()):
+        continue
+    # Then lines tell of it all, and of nobody
+    told = lines()
+    assert len([line for line in told if line["logger"] == "web.request"]) >= 12
+    assert [line["case"] for line in told if line["event"] == "wake failed"] == [case.public_id]
+    everything = json.dumps(told, ensure_ascii=False)
+    names = {name for name, _email, _key in people} | {key for _name, _email, key in people if "." in key}
+    assert [words for words in {*names, FREE_TEXT, "Kari", case.title, "@example.org"} if words in everything] == []
 
 
 def test_a_fault_is_told_without_what_it_quotes(

@@ -1,23 +1,28 @@
 """Drift: what failed and what runs, for administrators; jobs tried again and messages thrown away, kept in history."""
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from engine import history, jobs, messages, operations, outgoing
 from engine.bpmn.execution import Thrown
+from engine.clock import utc_now
 from engine.errors import NotOpen
 from engine.heartbeats import Pulse
 from engine.model import Community, HistoryEvent, Job, ProcessInstance, User
 from notifications.mailer import PermanentFailure
+from notifications.model import Delivery
 from tests.conftest import BACKENDS
 from tests.fakes import RecordingMailer
 from tests.web.standing import incident_of, standing  # noqa: F401 - a fixture
 from tests.world import World
+from web.cli import main
 
 ADMIN = "administrator"
 Client = Callable[[str], Any]
@@ -46,7 +51,7 @@ def page(client: Any, address: str = "/drift", status: int = 200) -> str:
 
 
 def beating(world: World) -> None:
-    Pulse(world.database, kind="worker", version="1.2.3").beating(lambda now: 0)(world.clock())
+    Pulse(world.database, kind="worker", version="1.2.3").beat(world.clock())
 
 
 def unheard(world: World, *, case: ProcessInstance | None = None, tries: int = 1) -> int:
@@ -81,7 +86,9 @@ def recorded(world: World, case: ProcessInstance, kind: str) -> list[HistoryEven
 # --- who and what -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", ["/drift", "/drift/jobber/1/prov-igjen", "/drift/jobber/1/kast"])
+@pytest.mark.parametrize(
+    "address", ["/drift", "/drift/jobber/1/prov-igjen", "/drift/jobber/1/kast", "/drift/e-post/aaaaaaaaaaaa/send-igjen"]
+)
 def test_only_administrators_see_it(app: Any, client_for: Client, world: World, address: str) -> None:
     assert app.test_client().get(address).status_code == 302
     for key in ("sekretariatet", "radgiver.larvik"):
@@ -97,7 +104,7 @@ def test_all_is_well_when_the_clock_turns_and_nothing_failed(client_for: Client,
     assert "Alt går som det skal." in text
     assert "I gang" in text
     assert "1.2.3" in text
-    for absent in ("Saker som står stille", "Jobber som har feilet", "E-poster som", "Systemet trenger hjelp"):
+    for absent in ("Saker som står stille", "Jobber som har feilet", "E-poster som kanskje", "Systemet trenger hjelp"):
         assert absent not in text
 
 
@@ -133,6 +140,71 @@ def test_a_mail_that_did_not_arrive_links_to_it(client_for: Client, world: World
     assert "Kom ikke fram" in text
     world.clock.advance(days=31)
     assert "550 5.1.1" not in page(client_for(ADMIN))
+
+
+def bounced(world: World, services: Any) -> Delivery:
+    """The first mail that Holmestrand's adviser did not get."""
+    world.proceed_to(world.start(), "answer_survey")
+    world.clock.to(date(2026, 9, 1), 9)
+    while services.drain(world.clock()):
+        continue
+    with world.database.reading() as session:
+        return session.scalars(select(Delivery).where(Delivery.state == "failed").order_by(Delivery.id)).first()
+
+
+def test_a_mail_that_did_not_arrive_is_sent_again_with_a_reason(
+    client_for: Client, world: World, services: Any, mailer: RecordingMailer
+) -> None:
+    mail = bounced(world, services)
+    admin, address = client_for(ADMIN), f"/drift/e-post/{mail.public_id}/send-igjen"
+    assert f'href="{address}"' in page(admin)
+    assert "Hvorfor sendes den på nytt?" in page(admin, address)
+    assert admin.post(address, data={"reason": " "}).status_code == 422
+    mailer._before = None  # the address works again
+    assert admin.post(address, data={"reason": "Adressen virker igjen"}).status_code == 303
+    assert "E-poster som skal sendes nå</dt><dd>1</dd>" in page(admin)
+    while services.drain(world.clock()):
+        continue
+    assert [str(m["Message-ID"]) for m in mailer.messages].count(mail.message_id) == 1
+    with world.database.reading() as session:
+        case = session.get_one(ProcessInstance, mail.instance_id)
+    [event] = recorded(world, case, "mail-resent")
+    assert (event.note, event.data) == ("Adressen virker igjen", {"user": "radgiver.holmestrand"})
+    assert "Holmestrand sendt på nytt." in page(admin, f"/saker/{case.public_id}/historikk")
+    assert admin.post(address, data={"reason": "En gang til"}).status_code == 409
+
+
+def test_the_commands_show_the_same_and_do_the_same(world: World, services: Any) -> None:
+    mail = bounced(world, services)
+    with world.database.reading() as session:
+        case = session.get_one(ProcessInstance, mail.instance_id)
+    with world.database.transaction() as session:  # the commands' clock is the machine's
+        session.execute(update(Delivery).values(planned_at=utc_now()))
+    number = unheard(world, case=case, tries=GIVEN_UP)
+    beating(world)
+
+    def run(*words: str) -> Any:
+        return CliRunner(env={"AVTALEFLYT_DATABASE_URL": world.database.url}).invoke(main, words)
+
+    found = json.loads(run("operations", "--json").stdout)
+    assert {mail.public_id} <= {one["id"] for one in found["mails"]}
+    assert [(one["number"], one["state"], one["next_at"]) for one in found["jobs"]] == [(number, "failed", None)]
+    assert [one["version"] for one in found["workers"]] == ["1.2.3"]
+    lines = run("operations").stdout
+    assert f"job {number} deliver-message, given up: NobodyWaits" in lines
+    assert f"mail {mail.public_id} to radgiver.holmestrand failed: 550" in lines
+    assert "Kari" not in lines
+    # When what failed is tried again, and a second time
+    assert run("job", "retry", str(number)).stdout == f"Job {number} is tried again.\n"
+    assert run("job", "drop", str(number), "--reason", "Bort").exit_code == 1
+    assert run("mail", "resend", mail.public_id, "--reason", "Ny tjener").stdout == "Mails sent again: 1.\n"
+    again = run("mail", "resend", mail.public_id, "--reason", "Ny tjener")
+    assert (again.exit_code, again.stderr) == (1, "Only a mail that failed or is uncertain can be sent again.\n")
+    assert run("mail", "resend", "ukjent", "--reason", "Bort").exit_code == 1
+    assert [len(recorded(world, case, kind)) for kind in ("job-retried", "mail-resent")] == [1, 1]
+    assert jobs.run_one(world.database, messages.handlers(), utc_now())
+    assert run("job", "drop", str(number), "--reason", "Bort").exit_code == 0
+    assert job(world, number).state == "dropped"
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -261,6 +333,7 @@ def test_a_thrown_message_of_the_api_can_be_found_again(world: World) -> None:
     with world.database.transaction() as session:
         thrown = Thrown(kind="message", name="svar", correlation="", payload={})
         outgoing.post(session, world.community_id, thrown, now=world.clock())
+    with world.database.transaction() as session:
         session.execute(update(Job).values(state="failed", run_at=world.clock() - timedelta(days=1)))
     with world.database.reading() as session:
         [found] = operations.troubled_jobs(session, world.community_id, limit=10)

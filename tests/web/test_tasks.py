@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from engine import steering
 from engine.model import Document, HistoryEvent, UserTask
@@ -20,12 +20,10 @@ ClientFor = Callable[[str], Any]
 
 
 @pytest.fixture
-def survey(world: World) -> UserTask:
+def survey(world: World, surveyed: int) -> UserTask:
     """Larvik's survey, waiting for its filler in September."""
-    case = world.start()
-    world.proceed_to(case, "answer_survey")
     world.clock.to(date(2026, 9, 14), 10, 42)
-    return world.task(case, "answer_survey", "larvik")
+    return world.task(surveyed, "answer_survey", "larvik")
 
 
 @pytest.fixture
@@ -141,28 +139,6 @@ def test_a_group_task_is_offered_to_its_members_and_moves_to_who_takes_it(world:
     assert "Analytiker, Larvik har oppgaven nå." in text_of(second)
     answer = client.post(address(task, "/gi-tilbake"), follow_redirects=True)
     assert "ledig for Larvik kommune igjen" in text_of(answer)
-
-
-def test_the_list_is_read_with_few_statements(world: World, client_for: ClientFor, survey: UserTask) -> None:
-    client = client_for(OWNER)
-    client.get("/oppgaver")
-    assert statements(world, lambda: client.get("/oppgaver")) <= 12
-    client = client_for(FILLER)
-    client.get(address(survey))
-    assert statements(world, lambda: client.get(address(survey))) <= 16
-
-
-def statements(world: World, act: Callable[[], object]) -> int:
-    seen: list[str] = []
-
-    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA")):
-            seen.append(statement)
-
-    event.listen(world.database.engine, "before_cursor_execute", count)
-    act()
-    event.remove(world.database.engine, "before_cursor_execute", count)
-    return len(seen)
 
 
 # --- writing and sending ----------------------------------------------------------------------------------------------
