@@ -9,13 +9,62 @@ from sqlalchemy.orm import Session
 
 from agreements import communities
 from engine import deployments, identity, process_instances, user_tasks
+from engine.calendar import Calendar
 from engine.database import Database
 from engine.deployments import Source
 from engine.model import Base, Community, Group, ProcessInstance, UserTask
 from web.commands import DEMO_DATA, deploy, own_models
 
 NOW = datetime(2026, 9, 7, 8, tzinfo=UTC)
-MEETING = {"meeting": date(2026, 11, 27)}
+MEETING = date(2026, 11, 27)
+
+#: An answer that is sent back as often as one likes.
+SEND_BACK = b"""<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:camunda="http://camunda.org/schema/1.0/bpmn" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+    targetNamespace="https://avtaleflyt.example.org/bench">
+  <bpmn:process id="bench_send_back" name="Send back" isExecutable="true">
+    <bpmn:startEvent id="start"/>
+    <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="write"/>
+    <bpmn:userTask id="write" name="Write" camunda:assignee="sekretariatet" camunda:dueDate="${meeting}"/>
+    <bpmn:sequenceFlow id="b" sourceRef="write" targetRef="review"/>
+    <bpmn:userTask id="review" name="Review" camunda:assignee="sekretariatet" camunda:dueDate="${meeting}"
+        camunda:formKey="bench_review"/>
+    <bpmn:sequenceFlow id="c" sourceRef="review" targetRef="good"/>
+    <bpmn:exclusiveGateway id="good" name="Good?" default="d"/>
+    <bpmn:sequenceFlow id="d" sourceRef="good" targetRef="write"/>
+    <bpmn:sequenceFlow id="e" sourceRef="good" targetRef="end">
+      <bpmn:conditionExpression xsi:type="bpmn:tFormalExpression">${verdict == 'yes'}</bpmn:conditionExpression>
+    </bpmn:sequenceFlow>
+    <bpmn:endEvent id="end"/>
+  </bpmn:process>
+</bpmn:definitions>"""
+REVIEW_FORM: dict[str, Any] = {
+    "id": "bench_review", "type": "default", "schemaVersion": 16,
+    "components": [
+        {
+            "type": "radio", "key": "verdict", "label": "Good?", "validate": {"required": True},
+            "values": [{"label": "Yes", "value": "yes"}, {"label": "No", "value": "no"}],
+        }
+    ],
+}  # fmt: skip
+
+#: Waits an hour and ends.
+TIMER = b"""<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" targetNamespace="https://avtaleflyt.example.org/bench">
+  <bpmn:process id="bench_timer" name="Timer" isExecutable="true">
+    <bpmn:startEvent id="start"/>
+    <bpmn:sequenceFlow id="a" sourceRef="start" targetRef="wait"/>
+    <bpmn:intermediateCatchEvent id="wait" name="Wait an hour">
+      <bpmn:timerEventDefinition id="hour">
+        <bpmn:timeDuration xsi:type="bpmn:tFormalExpression">PT1H</bpmn:timeDuration>
+      </bpmn:timerEventDefinition>
+    </bpmn:intermediateCatchEvent>
+    <bpmn:sequenceFlow id="b" sourceRef="wait" targetRef="end"/>
+    <bpmn:endEvent id="end"/>
+  </bpmn:process>
+</bpmn:definitions>"""
 
 #: A survey and nothing else: what an answer costs when a step asks many.
 SURVEY = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -41,16 +90,36 @@ class BenchWorld:
     user_id: int
     floor_instance: int
 
-    def start(self, database: Database, key: str, data: dict[str, Any] | None = None) -> int:
+    def start(self, database: Database, key: str, *, meeting: date = MEETING, now: datetime = NOW) -> int:
         """Start a case; answers its id."""
         with database.transaction() as session:
-            return self._start(session, key, data).id
+            return self._start(session, key, None, meeting=meeting, now=now).id
 
-    def _start(self, session: Session, key: str, data: dict[str, Any] | None) -> ProcessInstance:
+    def calendar(self, database: Database) -> Calendar:
+        """The community's."""
+        with database.reading() as session:
+            return identity.calendar_of(session.get_one(Community, self.community_id))
+
+    def _start(
+        self,
+        session: Session,
+        key: str,
+        data: dict[str, Any] | None,
+        *,
+        meeting: date = MEETING,
+        now: datetime = NOW,
+    ) -> ProcessInstance:
         group = session.scalars(select(Group).where(Group.key == "sekretariat")).one()
         definition = deployments.latest(session, self.community_id, key)
         return process_instances.start(
-            session, definition, now=NOW, actor=None, title="Bench", data=data, facts=MEETING, owner_group=group
+            session,
+            definition,
+            now=now,
+            actor=None,
+            title="Bench",
+            data=data,
+            facts={"meeting": meeting},
+            owner_group=group,
         )
 
     def open_task(self, database: Database) -> int:
@@ -69,13 +138,14 @@ class BenchWorld:
 
     def complete(self, database: Database, task_id: int) -> None:
         """As the page does it: who is it, may they, is the form well filled, then the act, in one transaction."""
-        self._answer(database, task_id, ANSWERS)
+        self.send(database, task_id, ANSWERS)
 
     def answer(self, database: Database, task_id: int) -> None:
         """One answer of the survey."""
-        self._answer(database, task_id, {})
+        self.send(database, task_id, {})
 
-    def _answer(self, database: Database, task_id: int, answers: dict[str, Any]) -> None:
+    def send(self, database: Database, task_id: int, answers: dict[str, Any]) -> None:
+        """The secretariat's answers of any task."""
         with database.transaction() as session:
             actor = identity.person_by_id(session, self.user_id)
             user_tasks.complete(session, task_id, answers, actor=actor, now=NOW)
@@ -91,7 +161,9 @@ def build_world(database: Database) -> BenchWorld:
     with database.transaction() as session:
         community: Community = communities.load(session, communities.read_data_file(DEMO_DATA), now=NOW)
         deploy(session, community, own_models(), now=NOW, note="")
-        deployments.deploy(session, community.id, [Source(xml=SURVEY, forms={})], now=NOW, actor_id=None)
+        review = Source(xml=SEND_BACK, forms={"bench_review": REVIEW_FORM})
+        own = [Source(xml=SURVEY, forms={}), Source(xml=TIMER, forms={}), review]
+        deployments.deploy(session, community.id, own, now=NOW, actor_id=None)
         user = identity.user(session, community.id, "sekretariatet")
         session.flush()  # ids are read below
         world = BenchWorld(community_id=community.id, user_id=user.id, floor_instance=0)
