@@ -84,8 +84,8 @@ def needs(session: Session, definition: ProcessDefinition) -> Needs:
 
 def models(session: Session, definition: ProcessDefinition) -> dict[str, Model]:
     """The models that a start now would run on, by process id."""
-    latest = deployments.latest_definitions(session, definition.community_id)
-    return {d.key: deployments.model_of(d.xml, d.key) for d in [*latest, definition]}
+    latest = deployments.latest_models(session, definition.community_id)
+    return {**latest, definition.key: deployments.model_of(definition.xml, definition.key)}
 
 
 def _about(definition: ProcessDefinition, form: Form) -> Literal["agreement", "body", "title"]:

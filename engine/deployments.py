@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import ColumnElement, event, func, select
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session, aliased, joinedload, object_session
 
 from engine import starts
@@ -231,16 +231,30 @@ def _checksum(xml: str, forms: Mapping[str, Any], decisions: Mapping[str, str]) 
 
 def _latest(session: Session, community_id: int) -> dict[str, ProcessDefinition]:
     """The newest version of every process, by key."""
+    query = select(ProcessDefinition).where(_is_latest(community_id))
+    return {d.key: d for d in session.scalars(query)}
+
+
+def _is_latest(community_id: int) -> ColumnElement[bool]:
     other = aliased(ProcessDefinition)
     newest = (
         select(func.max(other.version))
         .where(other.community_id == community_id, other.key == ProcessDefinition.key)
         .scalar_subquery()
     )
-    query = select(ProcessDefinition).where(
-        ProcessDefinition.community_id == community_id, ProcessDefinition.version == newest
-    )
-    return {d.key: d for d in session.scalars(query)}
+    return (ProcessDefinition.community_id == community_id) & (ProcessDefinition.version == newest)
+
+
+def latest_models(session: Session, community_id: int) -> dict[str, Model]:
+    """What the newest version of every process says, by key; the text of each version is fetched once."""
+    columns = (ProcessDefinition.id, ProcessDefinition.key, ProcessDefinition.checksum)
+    newest = session.execute(select(*columns).where(_is_latest(community_id))).all()
+    unread = {d.id: d for d in newest if (d.key, d.checksum) not in _models}
+    texts = session.execute(select(ProcessDefinition.id, ProcessDefinition.xml).where(ProcessDefinition.id.in_(unread)))
+    for id_, xml in texts if unread else ():
+        found = unread[id_]
+        _models[found.key, found.checksum] = model_of(xml, found.key)
+    return {d.key: _models[d.key, d.checksum] for d in newest}
 
 
 def latest_definitions(session: Session, community_id: int) -> list[ProcessDefinition]:
@@ -324,6 +338,8 @@ class _CompiledDefinitions:
 
 
 _compiled = _CompiledDefinitions(200)
+#: Process id and checksum -> what that version says. Versions are few, and immutable.
+_models: dict[tuple[str, str], Model] = {}
 
 
 @lru_cache(maxsize=500)

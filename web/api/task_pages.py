@@ -116,11 +116,21 @@ def _ways(person: Person, wanted: Wanted) -> list[_Way]:
     """Each way in which a task comes to be seen: it concerns the person, or they own its case."""
     if person.is_admin or wanted.assignee == "me":
         return [lambda tasks: tasks]
+    if wanted.instance is not None:
+        # A case has few tasks, and an index that finds them: all ways at once.
+        return [lambda tasks: tasks.join(UserTask.instance).where(or_(*_concerns(person), *_owns(person)))]
+    return [*map(_where, _concerns(person)), *map(_where_case, _owns(person))]
+
+
+def _concerns(person: Person) -> list[ColumnElement[bool]]:
     theirs = [UserTask.assignee_id == person.id, UserTask.approver_id == person.id]
     theirs += [UserTask.candidate_group_id == group_id for group_id in sorted(person.group_ids)]
+    return theirs
+
+
+def _owns(person: Person) -> list[ColumnElement[bool]]:
     owned = [ProcessInstance.owner_id == person.id]
-    owned += [ProcessInstance.owner_group_id == group_id for group_id in sorted(person.group_ids)]
-    return [*map(_where, theirs), *map(_where_case, owned)]
+    return owned + [ProcessInstance.owner_group_id == group_id for group_id in sorted(person.group_ids)]
 
 
 def _where(condition: ColumnElement[bool]) -> _Way:
