@@ -1,8 +1,8 @@
 """What every test with threads shares: acts let go in one moment, and proof that the database broke off none of them.
 
-`at_once` runs acts in threads. A module with `pytestmark = pytest.mark.usefixtures("unbroken")` fails where PostgreSQL
-ended a deadlock, or where any connection was refused a lock, even if the code under test got over it. `deadlocks`
-counts them for tests whose work is done by other processes.
+`at_once` runs acts in threads and fails where a deadlock was ended or a connection was refused a lock, even if the code
+under test got over it. A module with `pytestmark = pytest.mark.usefixtures("unbroken")` is watched from beginning to
+end. `deadlocks` counts them for tests whose work is done by other processes.
 """
 
 import time
@@ -38,10 +38,11 @@ def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
             results[position] = error
 
     threads = [Thread(target=run, args=(position,), daemon=True) for position in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    with _no_lock_refused():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
     assert not any(thread.is_alive() for thread in threads), "an act did not come to an end: a deadlock?"
     return results
 
@@ -72,6 +73,14 @@ def _number(connection: psycopg.Connection[Any], query: str) -> int:
 @contextmanager
 def nothing_broken_off(database: Database) -> Iterator[None]:
     """Fails when meanwhile a deadlock was ended in the database, or a connection of ours was refused a lock."""
+    before = deadlocks(database)
+    with _no_lock_refused():
+        yield
+    assert deadlocks(database) == before, "PostgreSQL ended a deadlock"
+
+
+@contextmanager
+def _no_lock_refused() -> Iterator[None]:
     seen: list[str] = []
 
     def look(context: Any) -> None:
@@ -79,14 +88,12 @@ def nothing_broken_off(database: Database) -> Iterator[None]:
         if state in _BROKEN_OFF or "database is locked" in str(context.original_exception):
             seen.append(f"{context.original_exception} in {context.statement}")
 
-    before = deadlocks(database)
     event.listen(Engine, "handle_error", look)
     try:
         yield
     finally:
         event.remove(Engine, "handle_error", look)
     assert not seen, f"the database broke off {len(seen)} acts: {'; '.join(seen)}"
-    assert deadlocks(database) == before, "PostgreSQL ended a deadlock"
 
 
 @pytest.fixture

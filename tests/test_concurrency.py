@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import text
@@ -33,10 +33,28 @@ def crossing(database: Database) -> list[Callable[[], None]]:
     return [partial(act, 1, 2), partial(act, 2, 1)]
 
 
-def test_a_deadlock_is_counted_although_one_went_through_and_the_other_was_caught(database: Database) -> None:
+def test_a_deadlock_is_seen_although_one_went_through_and_the_other_was_caught(database: Database) -> None:
     acts = crossing(database)
     assert deadlocks(database) == 0
-    with pytest.raises(AssertionError, match="broke off 1 acts: deadlock detected"), nothing_broken_off(database):
-        results = at_once(acts)
-    assert {type(result) for result in results} == {OperationalError, type(None)}
+    with pytest.raises(AssertionError, match="broke off 1 acts: deadlock detected"):
+        at_once(acts)
     assert deadlocks(database) == 1
+
+
+def test_a_deadlock_that_the_code_got_over_is_seen_by_who_watches(database: Database) -> None:
+    acts = crossing(database)
+    caught: list[type[Exception]] = []
+
+    def get_over(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except OperationalError as error:
+            caught.append(type(error))
+
+    threads = [Thread(target=get_over, args=(act,)) for act in acts]
+    with pytest.raises(AssertionError, match="broke off 1 acts: deadlock detected"), nothing_broken_off(database):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+    assert caught == [OperationalError]
