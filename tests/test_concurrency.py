@@ -51,10 +51,13 @@ def test_a_deadlock_that_the_code_got_over_is_seen_by_who_watches(database: Data
         except OperationalError as error:
             caught.append(type(error))
 
-    threads = [Thread(target=get_over, args=(act,)) for act in acts]
-    with pytest.raises(AssertionError, match="broke off 1 acts: deadlock detected"), nothing_broken_off(database):
+    def both() -> None:
+        threads = [Thread(target=get_over, args=(act,)) for act in acts]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(timeout=30)
+
+    with pytest.raises(AssertionError, match="broke off 1 acts: deadlock detected"), nothing_broken_off(database):
+        both()
     assert caught == [OperationalError]
