@@ -210,6 +210,8 @@ class View:
     due: tuple[Any, ...]
     #: When what is held by somebody may be taken over: jobs, mails.
     held: dict[str, datetime | None]
+    #: When a mail that could not be handed over is tried again: whoever waits for it does not act before.
+    tried_again: datetime | None
     #: Tasks whose people act now.
     acting: list[UserTask]
     #: When something happens next, if nobody does anything before.
@@ -273,6 +275,8 @@ class Town:
             assert time.monotonic() < deadline, f"the town came to no end: {view}"
             if view.due:
                 self._wait(view)
+            elif view.tried_again is not None:
+                self._leap(view.tried_again)
             elif view.acting:
                 self.acts += len(list(self._pool.map(self._act, view.acting[:AT_ONCE])))
             elif view.running:
@@ -305,12 +309,15 @@ class Town:
                 "jobs": session.scalar(select(func.min(Job.lease_until)).where(Job.state == "leased")),
                 "mails": session.scalar(select(func.min(Delivery.lease_until)).where(Delivery.state == "sending")),
             }
+            put_off = (Delivery.state == "planned") & (Delivery.attempts > 0)
             running = select(func.count()).where(ProcessInstance.state == "active")
             uncertain = select(func.count()).where(Delivery.state == "uncertain")
             moments = [(self._acts_at(task, now), task) for task in session.scalars(_OPEN)]
             coming = [session.scalar(query) for query in _NEXT]
             return View(
-                due=due, held=held, running=session.scalar(running) or 0, uncertain=session.scalar(uncertain) or 0,
+                due=due, held=held,
+                tried_again=session.scalar(select(func.min(Delivery.next_attempt_at)).where(put_off)),
+                running=session.scalar(running) or 0, uncertain=session.scalar(uncertain) or 0,
                 acting=[task for moment, task in moments if moment is not None and moment <= now],
                 following=min((m for m in (*coming, *(at for at, _ in moments)) if m is not None), default=None),
             )  # fmt: skip
