@@ -249,12 +249,19 @@ def latest_models(session: Session, community_id: int) -> dict[str, Model]:
     """What the newest version of every process says, by key; the text of each version is fetched once."""
     columns = (ProcessDefinition.id, ProcessDefinition.key, ProcessDefinition.checksum)
     newest = session.execute(select(*columns).where(_is_latest(community_id))).all()
-    unread = {d.id: d for d in newest if (d.key, d.checksum) not in _models}
-    texts = session.execute(select(ProcessDefinition.id, ProcessDefinition.xml).where(ProcessDefinition.id.in_(unread)))
-    for id_, xml in texts if unread else ():
-        found = unread[id_]
-        _models[found.key, found.checksum] = model_of(xml, found.key)
-    return {d.key: _models[d.key, d.checksum] for d in newest}
+    held = {d.key: _models.get((d.key, d.checksum)) for d in newest}
+    unread = {d.id: d for d in newest if held[d.key] is None}
+    if unread:
+        texts = select(ProcessDefinition.id, ProcessDefinition.xml).where(ProcessDefinition.id.in_(unread))
+        for id_, xml in session.execute(texts):
+            held[unread[id_].key] = _keep_model(unread[id_].key, unread[id_].checksum, xml)
+    return {key: model for key, model in held.items() if model is not None}
+
+
+def _keep_model(key: str, checksum: str, xml: str) -> Model:
+    while len(_models) >= _MODELS_KEPT:
+        _models.pop(next(iter(_models)), None)
+    return _models.setdefault((key, checksum), model_of(xml, key))
 
 
 def latest_definitions(session: Session, community_id: int) -> list[ProcessDefinition]:
@@ -338,8 +345,9 @@ class _CompiledDefinitions:
 
 
 _compiled = _CompiledDefinitions(200)
-#: Process id and checksum -> what that version says. Versions are few, and immutable.
+#: Process id and checksum -> what that immutable version says, for as many as are kept.
 _models: dict[tuple[str, str], Model] = {}
+_MODELS_KEPT = 500
 
 
 @lru_cache(maxsize=500)

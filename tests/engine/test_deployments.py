@@ -7,8 +7,10 @@ from engine import deployments
 from engine.deployments import Source
 from engine.errors import InvalidInput, ModelRefused, NotFound
 from engine.model import Community, Deployment, ProcessDefinition
+from tests.engine.counting import counting
 from tests.engine.drawing import call, model, task
 from tests.engine.lab import FORM, WITH_FORM, Lab
+from tests.world import EVALUATION, World
 
 ASK = model("start>ask ask>end", task("ask", WITH_FORM))
 ASK_TWICE = model("start>ask ask>again again>end", task("ask", WITH_FORM), task("again"))
@@ -126,3 +128,12 @@ def test_what_was_deployed_before_is_not_new_even_when_a_later_version_follows_i
     lab.deploy(second)
     with lab.database.transaction() as session:
         assert deployments.unseen(session, lab.community_id, sources) == []
+
+
+def test_what_the_newest_versions_say_is_fetched_once(world: World) -> None:
+    with world.database.reading() as session:
+        first = deployments.latest_models(session, world.community_id)
+        with counting(world.database) as counted:
+            assert deployments.latest_models(session, world.community_id) == first
+    assert EVALUATION in first
+    assert len(counted) == 1, str(counted)
