@@ -1,6 +1,7 @@
 """A case with rows of its own: a survey of parties, 1 to 30 September 2026, and the acts of its people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -237,3 +238,20 @@ def _saved(session: Session, row: Row) -> Row:
     session.add(row)
     session.flush()  # the rows that follow need its id
     return row
+
+
+class BreakingDatabase(Database):
+    """The same database, where something is raised in the n-th transaction, just before the commit."""
+
+    def __init__(self, living: Database, transactions: int, error: BaseException) -> None:
+        self.__dict__.update(living.__dict__)
+        self._left, self._error = transactions, error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One unit of work."""
+        with super().transaction() as session:
+            yield session
+            self._left -= 1
+            if self._left == 0:
+                raise self._error

@@ -1,16 +1,12 @@
 """No mail is lost, whatever dies, and a mail sent twice has one Message-ID."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import NoReturn
 
 import pytest
-from mail_rows import OPENED, Case, oslo
+from mail_rows import OPENED, BreakingDatabase, Case, oslo
 from outbox import Outbox, send_all
-from sqlalchemy.orm import Session
 
-from engine.database import Database
 from engine.errors import NotOpen
 from engine.jobs import enqueue, run_one
 from engine.model import User, UserTask
@@ -23,23 +19,6 @@ from tests.engine.counting import counting
 
 class Killed(BaseException):
     """The machine lost its power."""
-
-
-class DyingDatabase(Database):
-    """The same database, seen by a process that dies in its n-th transaction, just before the commit."""
-
-    def __init__(self, living: Database, transactions: int) -> None:
-        self.__dict__.update(living.__dict__)
-        self._left = transactions
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """One unit of work."""
-        with super().transaction() as session:
-            yield session
-            self._left -= 1
-            if self._left == 0:
-                raise Killed
 
 
 def kill() -> NoReturn:
@@ -89,7 +68,7 @@ def test_mail_is_sent_at_exactly_its_time_and_its_content_kept(told: Case) -> No
 def test_process_that_dies_before_a_commit_loses_nothing(told: Case, transactions: int) -> None:
     mailer = Outbox()
     with pytest.raises(Killed):
-        send_one(DyingDatabase(told.database, transactions), mailer, now=NOW, settings=told.settings)
+        send_one(BreakingDatabase(told.database, transactions, Killed()), mailer, now=NOW, settings=told.settings)
     later = NOW + LEASE
     send_all(told, later, mailer)
     assert only(told).state == "sent"

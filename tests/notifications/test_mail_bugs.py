@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from mail_rows import DUE, OPENED, OSLO, Case, oslo
+from mail_rows import DUE, OPENED, OSLO, BreakingDatabase, Case, oslo
 from outbox import Outbox, send_all
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from engine.database import Database
 from notifications.claiming import LEASE
@@ -21,6 +19,8 @@ from tests.conftest import BACKENDS, Templates
 from tests.fakes import FakeClock
 
 NOW = oslo(9, 1)
+#: What a statement raises when the server has gone.
+GONE = OperationalError("COMMIT", {}, Exception("the server closed the connection"))
 
 
 @pytest.fixture(params=BACKENDS)
@@ -87,28 +87,11 @@ def test_after_weeks_of_standstill_each_person_gets_one_mail(case: Case) -> None
     assert len(mailer.messages) == len(EVERYBODY)
 
 
-class FailingDatabase(Database):
-    """The same database, which is gone at the end of its n-th transaction."""
-
-    def __init__(self, living: Database, transactions: int) -> None:
-        self.__dict__.update(living.__dict__)
-        self._left = transactions
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """One unit of work."""
-        with super().transaction() as session:
-            yield session
-            self._left -= 1
-            if self._left == 0:
-                raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
-
-
 @pytest.mark.parametrize("transactions", [1, 2], ids=["while it is taken", "while its outcome is recorded"])
 def test_a_mail_is_not_lost_when_the_database_is_gone(case: Case, transactions: int) -> None:
     mailer = Outbox()
     with pytest.raises(OperationalError):
-        send_one(FailingDatabase(case.database, transactions), mailer, now=NOW, settings=case.settings)
+        send_one(BreakingDatabase(case.database, transactions, GONE), mailer, now=NOW, settings=case.settings)
     send_all(case, NOW + LEASE, mailer)
     assert sorted(set(recipients(mailer))) == EVERYBODY
     assert len({str(m["Message-ID"]) for m in mailer.messages}) == len(EVERYBODY)
