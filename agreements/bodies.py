@@ -121,17 +121,6 @@ def meeting_warnings(calendar: Calendar, body: Body, d: date, today: date) -> li
     return [MeetingWarning(code=code, message=message, date=d) for code, message in found if message]
 
 
-def check_order(au: date, ssu: date) -> None:
-    """Raises InvalidInput when AU would meet after the SSU meeting it prepares."""
-    if au <= ssu:
-        return
-    text = (
-        f"AU {day(au, year_of=ssu)} er etter SSU {day(ssu, year_of=au)}. AU forbereder saken for SSU: "
-        f"velg et AU-møte senest {day(ssu, year_of=au)}, eller et SSU-møte etter {day(au, year_of=ssu)}."
-    )
-    raise InvalidInput(text, au=au, ssu=ssu)
-
-
 # --- what is odd --------------------------------------------------------------------------------------
 
 

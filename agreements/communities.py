@@ -204,7 +204,7 @@ class _Loading:
 
     def _body(self, entry: BodyEntry, position: int) -> Body:
         values: dict[str, object] = entry.model_dump(
-            include={"name", "short_name", "level", "usual_weekday", "paper_working_days"}
+            include={"name", "short_name", "level", "usual_weekday", "paper_working_days", "capacity"}
         )
         values["position"] = position
         values["parent_id"] = self.bodies[entry.parent].id if entry.parent else None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from engine.errors import InvalidInput
 
@@ -37,6 +37,7 @@ class CommunityEntry(Entry):
     timezone: str = "Europe/Oslo"
     closing_days: tuple[dt.date, ...] = ()
     closed_eves: bool = True
+    july_allowed: bool = False
 
 
 class UserEntry(Entry):
@@ -80,6 +81,7 @@ class BodyEntry(Entry):
     parent: str | None = None
     usual_weekday: Weekday | None = None
     paper_working_days: int = 5
+    capacity: Annotated[int, Field(ge=1)] | None = None
     established: bool = True
     leader: str | None = None
     members: tuple[str, ...] = ()

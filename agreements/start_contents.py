@@ -40,6 +40,8 @@ class StartRequest:
     archive_reference: str | None = None
     owner_group: str = "sekretariat"
     idempotency_key: str | None = None
+    #: Due dates set by hand, by the step's place in the model: "call path/element".
+    hand_dates: Mapping[str, date] = field(default_factory=dict)
 
 
 # --- what it is about ---------------------------------------------------------------------------------

@@ -6,14 +6,15 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
-from agreements import bodies, cases, start_contents, start_needs, start_warnings
+from agreements import bodies, cases, meeting_checks, start_contents, start_needs
 from agreements.dates import day
-from agreements.model import Agreement, Meeting
+from agreements.findings import ChosenMeeting, Finding
+from agreements.meeting_checks import Register
+from agreements.model import Agreement, CaseMeeting, Meeting
 from agreements.start_contents import BODY_CHOICES, StartRequest
 from agreements.start_needs import Needs
-from agreements.start_warnings import ChosenMeeting, StartWarning
 from engine import deployments, history, identity, process_instances
 from engine.errors import FieldProblem, InvalidAnswers, InvalidInput, NotAllowed
 from engine.model import (
@@ -25,7 +26,12 @@ from engine.model import (
     User,
 )
 
-__all__ = ["ChosenMeeting", "Prepared", "StartRequest", "StartWarning", "already_started", "prepare", "start"]
+__all__ = [
+    "ChosenMeeting", "Prepared", "StartRequest", "StartWarning", "already_started", "prepare", "register_of", "start",
+]  # fmt: skip
+
+#: What is odd about a start, by the name it is asked for under.
+StartWarning = Finding
 
 #: A fact's body, where the model doesn't say which body meets.
 _BODY_OF = {"ssu": "ssu", "au": "au"}
@@ -75,7 +81,9 @@ def prepare(session: Session, community: Community, request: StartRequest, *, no
     _check_people(session, community, needed, data, roles)
     identity.group(session, community.id, request.owner_group)
     models = start_needs.models(session, definition)
-    due = start_warnings.deadlines(models[definition.key], models, facts, calendar)
+    due = meeting_checks.deadlines(models[definition.key], models, facts, calendar, request.hand_dates)
+    today = calendar.local_date(now)
+    register = register_of(session, chosen, today)
     return Prepared(
         request=request,
         definition=definition,
@@ -91,7 +99,7 @@ def prepare(session: Session, community: Community, request: StartRequest, *, no
         archive_reference=(request.archive_reference or str(answers.get("archive_reference") or "")).strip(),
         commissioned_by=start_contents.commissioned_by(session, community, answers),
         problems=(*problems, *start_contents.missing(needed, agreement, title)),
-        warnings=start_warnings.warnings(chosen, due, calendar, calendar.local_date(now)),
+        warnings=meeting_checks.findings(chosen, due, register, calendar, today),
     )
 
 
@@ -103,10 +111,12 @@ def start(
     actor: User,
     now: datetime,
     confirmed: str | None = None,
+    findings: Sequence[Finding] = (),
 ) -> ProcessInstance:
     """Start the case and bind its meetings; those given as a date are added to the register.
 
-    `confirmed` says why it starts in spite of warnings; it goes into the case's history. A repeated start with
+    `confirmed` says why it starts in spite of warnings; it goes into the case's history. `findings` are those that the
+    plan showed beside the warnings of `prepare`, and want a reason as these do. A repeated start with
     the same idempotency key answers the first one's case. Raises NotAllowed, and InvalidInput as `prepare` does,
     for warnings without a reason and, as InvalidAnswers, for an answer that breaks the start form's rules.
     """
@@ -119,14 +129,15 @@ def start(
     if wrong := [p for p in prepared.problems if _was_given(request, p.key)]:
         raise InvalidAnswers(wrong)
     reason = (confirmed or "").strip()
-    if prepared.warnings and not reason:
-        raise InvalidInput(_unconfirmed(prepared.warnings), field="confirmed")
+    odd = tuple({(f.code, f.fact, f.step, f.date): f for f in (*prepared.warnings, *findings)}.values())
+    if odd and not reason:
+        raise InvalidInput(_unconfirmed(odd), field="confirmed")
     instance = _start(session, prepared, actor, now)
     if cases.case_of(session, instance.id) is not None:
         return instance  # another start with the same key was committed a moment ago
     _open_case(session, prepared, instance)
-    if prepared.warnings:
-        kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in prepared.warnings]
+    if odd:
+        kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in odd]
         history.record(session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept)
     return instance
 
@@ -159,6 +170,7 @@ def _start(session: Session, prepared: Prepared, actor: User, now: datetime) -> 
         data=prepared.data,
         facts=prepared.facts,
         roles=prepared.roles,
+        by_hand=prepared.request.hand_dates,
         # An administrator who helps out doesn't become the one who is asked about the case.
         owner=actor if owner_group.id in person.group_ids else None,
         owner_group=owner_group,
@@ -209,8 +221,21 @@ def chosen_meetings(
             raise InvalidInput(f"Velg {word}. Alle frister regnes ut fra det.", field=fact.name)
     for meeting in chosen:
         calendar.why_closed(meeting.date)  # refuses a year whose holidays nobody knows
-    start_warnings.check_dates(chosen)
     return tuple(chosen)
+
+
+def register_of(session: Session, chosen: Sequence[ChosenMeeting], today: date) -> Register:
+    """The coming meetings of the bodies whose meetings were chosen, and how many cases go to each."""
+    wanted = select(Meeting).where(Meeting.body_id.in_({c.body.id for c in chosen}), Meeting.date >= today)
+    coming: dict[str, list[Meeting]] = {}
+    for meeting in session.scalars(wanted.options(selectinload(Meeting.body)).order_by(Meeting.date)):
+        coming.setdefault(meeting.body.key, []).append(meeting)
+    ids = [meeting.id for found in coming.values() for meeting in found]
+    counted = (
+        select(CaseMeeting.meeting_id, func.count()).where(CaseMeeting.meeting_id.in_(ids))
+        .group_by(CaseMeeting.meeting_id)
+    )  # fmt: skip
+    return Register(coming=coming, cases={row[0]: row[1] for row in session.execute(counted)})
 
 
 def _meeting(session: Session, community: Community, fact: str, given: date | str) -> ChosenMeeting:

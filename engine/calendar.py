@@ -40,6 +40,8 @@ class Calendar:
     closed_eves: bool = True
     #: ISO weeks of autumn break: working weeks still, but a deadline there earns a warning.
     break_weeks: frozenset[int] = frozenset({40})
+    #: Whether a model's dates may lie in July; otherwise they move out of it, see `out_of_july`.
+    july_allowed: bool = True
 
     # --- one day ---
 
@@ -65,6 +67,14 @@ class Calendar:
     def in_july(self, d: date) -> bool:
         """Whether `d` is in July, when no body meets."""
         return d.month == _JULY
+
+    def out_of_july(self, d: date, *, later: bool) -> date:
+        """`d`, or where July is not allowed: the last working day before the month, or with `later` the first after."""
+        if self.july_allowed or not self.in_july(d):
+            return d
+        if later:
+            return self.working_day_on_or_after(date(d.year, _JULY + 1, 1))
+        return self.working_day_on_or_before(date(d.year, _JULY, 1) - _DAY)
 
     # --- counting ---
 

@@ -20,7 +20,8 @@ from engine.model import HistoryEvent, ProcessInstance, User
 #: What nobody is told of who came second: it changed nothing of theirs, or only follows from what did.
 _BESIDE = (
     "draft-saved", "document-added", "document-removed", "reminded", "address-corrected", "mail-resent",
-    "step-opened", "step-completed",
+    "links-revoked", "link-renewed", "step-opened", "step-completed", "absence-began", "absence-uncovered",
+    "absence-ended",
 )  # fmt: skip
 #: What happens to a case and so to every task in it.
 _TO_ALL = (
@@ -33,6 +34,8 @@ _CHAINED = (
 )  # fmt: skip
 #: The request or command that acts now; pages and commands set it.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+#: How whoever acts came in, where they did not sign in: "link", a mail's link.
+via: ContextVar[str | None] = ContextVar("via", default=None)
 
 
 def record(
@@ -50,6 +53,8 @@ def record(
     """Append one event. The caller holds the instance row, so the chain has one writer."""
     instance.history_length += 1
     salt = secrets.token_hex(16) if note else None
+    if (way := via.get()) is not None:
+        data["via"] = way
     known = {
         "instance_id": instance.id, "sequence": instance.history_length, "at": now, "kind": kind, "actor_id": actor_id,
         "on_behalf_of_id": on_behalf_of_id, "task_id": task_id, "data": data, "note_digest": _digest(salt, note),

@@ -3,7 +3,8 @@
 Every list, file and API goes through `visible_instances`; every task through `visible_task`.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from engine.calendar import Calendar
 from engine.errors import InvalidInput, NotAllowed, NotFound
-from engine.model import Community, Group, InstanceParticipant, Membership, ProcessInstance, User, UserTask
+from engine.model import Absence, Community, Group, InstanceParticipant, Membership, ProcessInstance, User, UserTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,38 @@ class Person:
     is_admin: bool
     group_ids: frozenset[int]
     group_keys: frozenset[str]
+    #: Those who are away and whom this person stands in for now.
+    deputising: tuple["Away", ...] = ()
+
+    @property
+    def acts_for(self) -> frozenset[int]:
+        """Whose tasks are this person's to do now: their own, and those of whom they stand in for."""
+        return frozenset({self.id, *(away.user_id for away in self.deputising)})
+
+    @property
+    def acts_in(self) -> frozenset[int]:
+        """The groups whose tasks are this person's to take now."""
+        return self.group_ids.union(*(away.group_ids for away in self.deputising))
+
+    def on_behalf_of(self, task: UserTask) -> int | None:
+        """Whom this person fills the task in for; None where it is their own."""
+        if task.assignee_id is not None:
+            return self.in_place_of(task.assignee_id)
+        if task.candidate_group_id in self.group_ids:
+            return None
+        return next((away.user_id for away in self.deputising if task.candidate_group_id in away.group_ids), None)
+
+    def in_place_of(self, user_id: int | None) -> int | None:
+        """The id given, where it is of someone they stand in for."""
+        return user_id if user_id != self.id and user_id in self.acts_for else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Away:
+    """Someone who is away, with the groups they are in."""
+
+    user_id: int
+    group_ids: frozenset[int]
 
 
 def person(session: Session, user: User) -> Person:
@@ -35,10 +68,13 @@ def person(session: Session, user: User) -> Person:
     return person_by_id(session, user.id)
 
 
+_BELONGS = or_(Membership.user_id == User.id, Membership.user_id == Absence.user_id)
+_GROUPS = (Absence.user_id, Membership.user_id, Group.id, Group.key)
 #: Columns rather than whole rows, and composed once: every act asks this, and so it costs half.
 _PERSON = (
-    select(User.id, User.key, User.name, User.community_id, User.is_admin, Group.id, Group.key)
-    .outerjoin(Membership, Membership.user_id == User.id)
+    select(User.id, User.key, User.name, User.community_id, User.is_admin, *_GROUPS)
+    .outerjoin(Absence, Absence.stand_in_id == User.id)
+    .outerjoin(Membership, _BELONGS)
     .outerjoin(Group, Group.id == Membership.group_id)
     .where(User.id == bindparam("user"), User.active)
 )
@@ -50,10 +86,25 @@ def person_by_id(session: Session, user_id: int) -> Person:
     if not rows:
         raise NotAllowed("You are no longer active here.")
     id_, key, name, community_id, is_admin, *_ = rows[0]
+    own, away = _belonging(id_, [(r[5], r[6], r[7], r[8]) for r in rows])
     return Person(
-        id=id_, key=key, name=name, community_id=community_id, is_admin=is_admin,
-        group_ids=frozenset(r[5] for r in rows if r[5]), group_keys=frozenset(r[6] for r in rows if r[6]),
+        id=id_, key=key, name=name, community_id=community_id, is_admin=is_admin, group_ids=frozenset(own),
+        group_keys=frozenset(own.values()), deputising=away,
     )  # fmt: skip
+
+
+def _belonging(
+    user_id: int, rows: Iterable[tuple[int | None, int | None, int | None, str | None]]
+) -> tuple[dict[int, str], tuple[Away, ...]]:
+    """A person's own groups, id -> key, and those they stand in for; of rows as `_GROUPS` has them."""
+    own: dict[int, str] = {}
+    away: defaultdict[int, set[int]] = defaultdict(set)
+    for absent, member, group_id, key in rows:
+        if absent is not None:
+            away[absent].update({group_id} if group_id is not None and member == absent else ())
+        if group_id is not None and key is not None and member == user_id:
+            own[group_id] = key
+    return own, tuple(Away(user_id=user, group_ids=frozenset(groups)) for user, groups in sorted(away.items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +119,10 @@ class Arrival:
 def arrival(session: Session, user_id: int | ScalarSelect[int]) -> Arrival | None:
     """The active user with everything that each request wants to know of them, in one query; None where none is."""
     query = (
-        select(User, Community, Group.id, Group.key)
+        select(User, Community, *_GROUPS)
         .join(Community, Community.id == User.community_id)
-        .outerjoin(Membership, Membership.user_id == User.id)
+        .outerjoin(Absence, Absence.stand_in_id == User.id)
+        .outerjoin(Membership, _BELONGS)
         .outerjoin(Group, Group.id == Membership.group_id)
         .where(User.id == user_id, User.active)
     )
@@ -78,9 +130,10 @@ def arrival(session: Session, user_id: int | ScalarSelect[int]) -> Arrival | Non
     if not rows:
         return None
     found = rows[0][0]
+    own, away = _belonging(found.id, [(r[2], r[3], r[4], r[5]) for r in rows])
     who = Person(
         id=found.id, key=found.key, name=found.name, community_id=found.community_id, is_admin=found.is_admin,
-        group_ids=frozenset(r[2] for r in rows if r[2]), group_keys=frozenset(r[3] for r in rows if r[3]),
+        group_ids=frozenset(own), group_keys=frozenset(own.values()), deputising=away,
     )  # fmt: skip
     return Arrival(user=found, community=rows[0][1], person=who)
 
@@ -113,6 +166,7 @@ def calendar_of(community: Community) -> Calendar:
         zone=ZoneInfo(community.timezone),
         closed=frozenset(date.fromisoformat(d) for d in community.closing_days),
         closed_eves=community.closed_eves,
+        july_allowed=community.july_allowed,
     )
 
 
@@ -125,19 +179,19 @@ def visible_instances(person: Person) -> ColumnElement[bool]:
         select(InstanceParticipant.id)
         .where(
             InstanceParticipant.instance_id == ProcessInstance.id,
-            or_(InstanceParticipant.user_id == person.id, InstanceParticipant.group_id.in_(person.group_ids)),
+            or_(InstanceParticipant.user_id.in_(person.acts_for), InstanceParticipant.group_id.in_(person.acts_in)),
         )
         .exists()
     )
     return own & or_(
-        ProcessInstance.owner_id == person.id, ProcessInstance.owner_group_id.in_(person.group_ids), takes_part
+        ProcessInstance.owner_id.in_(person.acts_for), ProcessInstance.owner_group_id.in_(person.acts_in), takes_part
     )
 
 
 def owns(person: Person, instance: ProcessInstance) -> bool:
-    """May they steer the case?"""
+    """May they steer the case, as its owner or as whoever stands in for one?"""
     return (
-        person.is_admin or instance.owner_id == person.id or instance.owner_group_id in person.group_ids
+        person.is_admin or instance.owner_id in person.acts_for or instance.owner_group_id in person.acts_in
     ) and person.community_id == instance.community_id
 
 
@@ -148,10 +202,11 @@ def require_owner(person: Person, instance: ProcessInstance) -> None:
 
 
 def concerns(person: Person, task: UserTask) -> bool:
-    """Is the task theirs or their group's?"""
+    """Is the task theirs or their group's, or of someone they stand in for?"""
     return person.community_id == task.community_id and (
-        person.id in (task.assignee_id, task.approver_id, task.completed_by_id, task.submitted_by_id)
-        or task.candidate_group_id in person.group_ids
+        person.id in (task.completed_by_id, task.submitted_by_id)
+        or not person.acts_for.isdisjoint((task.assignee_id, task.approver_id))
+        or task.candidate_group_id in person.acts_in
     )
 
 

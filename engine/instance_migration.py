@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
-from engine import deployments, history, incidents, instance_snapshots, places, process_instances, steps
+from engine import deployments, hand_dates, history, incidents, instance_snapshots, places, process_instances, steps
 from engine.bpmn.execution import Execution, Place
 from engine.bpmn.migration import Change, Migrated, Problem
 from engine.bpmn.migration import migrate as migrate_state
@@ -249,6 +249,7 @@ def revert(
     instance.definition_id, instance.pins = migration.from_definition_id, kept["pins"]
     instance.roles = kept["roles"]
     instance.state_document, instance.rounds = migration.document_before, kept["rounds"]
+    instance.hand_dates = kept.get("hand_dates", instance.hand_dates)
     instance_snapshots.put_back(session, instance, kept, now)
     migration.reverted_at, migration.reverted_by_id = now, actor_id
     history.record(
@@ -376,6 +377,11 @@ def _rename(session: Session, instance: ProcessInstance, mapping: Mapping[str, s
         renamed = f"{path}/{mapping.get(element_id, element_id)}"
         rounds[renamed] = max(count, rounds.get(renamed, 0))
     instance.rounds = rounds
+    instance.hand_dates = {
+        hand_dates.place_of(path, mapping.get(element_id, element_id)): day
+        for place, day in instance.hand_dates.items()
+        for path, _, element_id in [place.rpartition("/")]
+    }
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ def take(session: Session, instance: ProcessInstance) -> dict[str, Any]:
     return {
         "pins": instance.pins,
         "rounds": instance.rounds,
+        "hand_dates": instance.hand_dates,
         "roles": instance.roles,
         "steps": {str(step.id): _columns(step, _STEP) for step in opened},
         "tasks": {str(row.id): _columns(row, _TASK) for row in open_rows(session, instance)},

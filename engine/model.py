@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     Date,
     ForeignKey,
     Index,
@@ -19,7 +20,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -28,6 +31,7 @@ from engine.database import UtcDateTime
 #: 64 bits on PostgreSQL; SQLite only counts up by itself in an INTEGER key.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
+_STANDS_IN = text("stand_in_id IS NOT NULL")
 _RETRIED = text("retry_at IS NOT NULL AND resolved_at IS NULL")
 _COMPLETED = text("completed_by_id IS NOT NULL")
 _SUBMITTED = text("submitted_by_id IS NOT NULL")
@@ -79,6 +83,10 @@ class Community(Base):
     closing_days: Mapped[list[Any]] = mapped_column(default=list)
     #: Are 24 and 31 December closed?
     closed_eves: Mapped[bool] = mapped_column(default=True)
+    #: Do mails hold links that act without signing in?
+    mail_links: Mapped[bool] = mapped_column(default=True, server_default=true())
+    #: May what models derive be due in July? Otherwise it moves out of the month.
+    july_allowed: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class User(Base):
@@ -132,6 +140,40 @@ class Membership(Base):
 
     user: Mapped[User] = relationship(back_populates="memberships")
     group: Mapped[Group] = relationship(back_populates="memberships")
+
+
+class Absence(Base):
+    """Days on which a person is away and another stands in for them. Retention: a year after its last day."""
+
+    __tablename__ = "absence"
+    __table_args__ = (
+        CheckConstraint("ends_on >= starts_on", name="order"),
+        Index("ix_absence_user", "user_id", "starts_on"),
+        Index("ix_absence_list", "community_id", "state", "starts_on"),
+        # Whom a person stands in for now: each request asks this.
+        Index("ix_absence_stand_in", "stand_in_id", postgresql_where=_STANDS_IN, sqlite_where=_STANDS_IN),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    #: Who is away, and whom they named.
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    deputy_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    #: First and last day away.
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    #: planned, current, ended or cancelled.
+    state: Mapped[str] = mapped_column(String(10), default="planned")
+    #: Is it begun and not over? Its cases were told so.
+    told: Mapped[bool] = mapped_column(default=False)
+    #: Who stands in now: the deputy, or whoever stands in for them. None: not now, or nobody is there to.
+    stand_in_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    registered_by_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    registered_at: Mapped[datetime]
+
+    user: Mapped[User] = relationship(foreign_keys=[user_id])
+    deputy: Mapped[User] = relationship(foreign_keys=[deputy_id])
 
 
 class ApiToken(Base):
@@ -238,6 +280,8 @@ class ProcessInstance(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Fact name -> ISO date: meetings, entry into force. Every derived date hangs on these.
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Due dates set by hand of steps that are open or still to come: "call path/element" -> ISO date.
+    hand_dates: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     #: Role (lane id) -> {"group": key, "id": …} or {"user": key, "id": …}.
     roles: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Called process id -> id of the definition pinned at start.

@@ -1,31 +1,26 @@
 """The plan of a case, read from a rehearsal: every step with its dates, what it has to spare, and why."""
 
-import ast
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine import deployments, identity
-from engine.bpmn.expressions import ExpressionError, parse
+from engine import deployments, identity, reasons
 from engine.bpmn.parsing import Specification
 from engine.bpmn.reading import UserTaskElement
 from engine.calendar import Calendar
-from engine.model import Community, ProcessInstance, Step, UserTask
+from engine.hand_dates import place_of
+from engine.model import Community, HistoryEvent, Membership, ProcessInstance, Step, UserTask
+from engine.reasons import Reason
 from engine.rehearsing import Rehearsal
 
+__all__ = ["PlannedStep", "Reason", "reminder_dates", "steps"]
 
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """Why a date is what it is: a rule and what it hangs on, `before` or `after` by `days`, or a `month`'s end."""
-
-    rule: str
-    base: str | None = None
-    days: int = 0
-    months: int = 0
-    inner: "Reason | None" = None
+#: Where a step stood when the rehearsal began; all is to come in one from the start.
+Standing = Literal["ended", "open", "coming"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +46,20 @@ class PlannedStep:
     reason: Reason
     reminders: tuple[date, ...]
     minimum_working_days: int | None
+    #: Ids of those who are to do it: the assignees, and who is alone in a group that is asked.
+    people: tuple[int, ...] = ()
+    #: Was a due date of it set by hand?
+    by_hand: bool = False
+    #: What the model derives from the facts; None where it hangs on an answer.
+    derived: date | None = None
+    #: What the model derived when the date was set by hand; None where nobody did, or it hung on an answer.
+    derived_then: date | None = None
+    stands: Standing = "coming"
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the model, as dates by hand name it."""
+        return place_of(self.call_path, self.element)
 
 
 # --- reading the plan -------------------------------------------------------------------------------------------------
@@ -65,36 +74,68 @@ def steps(rehearsal: Rehearsal) -> tuple[PlannedStep, ...]:
         rows = session.scalars(
             select(Step).where(Step.instance_id == instance_id).order_by(Step.opened_at, Step.id)
         ).all()
-        specification = deployments.compiled(session, instance).specification
-        return tuple(_planned_step(session, step, rows, specification, calendar) for step in rows)
+        by_hand = session.scalars(select(UserTask.step_id).where(UserTask.due_by_hand))
+        reader = _Reader(
+            session=session, calendar=calendar, specification=deployments.compiled(session, instance).specification,
+            facts={name: date.fromisoformat(day) for name, day in instance.facts.items()}, rows=rows,
+            by_hand=frozenset(by_hand), people=_people(session, instance_id),
+            derived_then=_derived_then(session, instance_id), found=rehearsal.found,
+        )  # fmt: skip
+        return tuple(reader.planned(step) for step in rows)
 
 
-def _planned_step(
-    session: Session, step: Step, steps: Any, specification: Specification, calendar: Calendar
-) -> PlannedStep:
-    element = specification.model_at(step.call_path).user_tasks[step.element_id]
-    opens = calendar.local_date(step.opened_at)
-    working_days = calendar.working_days_between(opens, step.due_date) if step.due_date else None
-    minimum = element.properties.get("minimumWorkingDays", "")
-    return PlannedStep(
-        element=step.element_id,
-        call_path=step.call_path,
-        name=step.name,
-        round=step.round,
-        role=element.role,
-        performers=_performers(session, step),
-        total=step.total,
-        opens=opens,
-        due=step.due_date,
-        ends=calendar.local_date(step.ended_at) if step.ended_at else None,
-        closes=step.closes,
-        working_days=working_days,
-        slack=_slack(step, steps, calendar),
-        basis=element.due_date,
-        reason=reason(element.due_date, specification, step.call_path),
-        reminders=reminder_dates(element, opens, step.due_date, calendar),
-        minimum_working_days=int(minimum) if minimum.isdigit() else None,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Reads the steps of one lived case."""
+
+    session: Session
+    calendar: Calendar
+    specification: Specification
+    facts: Mapping[str, date]
+    rows: Sequence[Step]
+    by_hand: frozenset[int]
+    people: Mapping[int, tuple[int, ...]]
+    #: By place.
+    derived_then: Mapping[str, date]
+    found: Mapping[int, str]
+
+    def planned(self, step: Step) -> PlannedStep:
+        """One step of the plan."""
+        element = self.specification.model_at(step.call_path).user_tasks[step.element_id]
+        opens = self.calendar.local_date(step.opened_at)
+        minimum = element.properties.get("minimumWorkingDays", "")
+        scope = reasons.scope_at(self.specification, step.call_path, self.facts, self.calendar)
+        why = reasons.reason(element.due_date, self.specification, step.call_path)
+        return PlannedStep(
+            element=step.element_id,
+            call_path=step.call_path,
+            name=step.name,
+            round=step.round,
+            role=element.role,
+            performers=_performers(self.session, step),
+            total=step.total,
+            opens=opens,
+            due=step.due_date,
+            ends=self.calendar.local_date(step.ended_at) if step.ended_at else None,
+            closes=step.closes,
+            working_days=self.calendar.working_days_between(opens, step.due_date) if step.due_date else None,
+            slack=_slack(step, self.rows, self.calendar),
+            basis=element.due_date,
+            reason=reasons.explained(why, element.due_date, scope, self.facts, self.calendar),
+            reminders=reminder_dates(element, opens, step.due_date, self.calendar),
+            minimum_working_days=int(minimum) if minimum.isdigit() else None,
+            people=self.people.get(step.id, ()),
+            by_hand=step.id in self.by_hand,
+            derived=reasons.main_path_date(why, element.due_date, scope, self.facts, self.calendar),
+            derived_then=self.derived_then.get(place_of(step.call_path, step.element_id)),
+            stands=_stands(self.found.get(step.id)),
+        )
+
+
+def _stands(found: str | None) -> Standing:
+    if found is None:
+        return "coming"
+    return "open" if found == "open" else "ended"
 
 
 def reminder_dates(element: UserTaskElement, opens: date, due: date | None, calendar: Calendar) -> tuple[date, ...]:
@@ -112,7 +153,35 @@ def _performers(session: Session, step: Step) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _slack(step: Step, steps: Any, calendar: Calendar) -> int | None:
+def _derived_then(session: Session, instance_id: int) -> dict[str, date]:
+    """Place -> what the model derived when a date was last set there by hand."""
+    query = select(HistoryEvent.data).where(HistoryEvent.instance_id == instance_id, HistoryEvent.kind == "date-set")
+    events = session.scalars(query.order_by(HistoryEvent.sequence)).all()
+    return {data["place"]: date.fromisoformat(data["derived"]) for data in events if data["derived"]}
+
+
+def _people(session: Session, instance_id: int) -> dict[int, tuple[int, ...]]:
+    """Step -> who is to do it."""
+    alone = (
+        select(Membership.group_id, func.min(Membership.user_id).label("user_id"))
+        .group_by(Membership.group_id)
+        .having(func.count() == 1)
+        .subquery()
+    )
+    query = (
+        select(UserTask.step_id, func.coalesce(UserTask.assignee_id, alone.c.user_id))
+        .outerjoin(alone, alone.c.group_id == UserTask.candidate_group_id)
+        .where(UserTask.instance_id == instance_id)
+        .order_by(UserTask.step_id, UserTask.position)
+    )
+    found: dict[int, tuple[int, ...]] = {}
+    for step_id, user_id in session.execute(query):
+        if user_id is not None and user_id not in found.get(step_id, ()):
+            found[step_id] = (*found.get(step_id, ()), user_id)
+    return found
+
+
+def _slack(step: Step, steps: Sequence[Step], calendar: Calendar) -> int | None:
     if step.due_date is None or step.ended_at is None:
         return None
     later = [s.opened_at for s in steps if s.opened_at >= step.ended_at and s.id != step.id]
@@ -120,43 +189,3 @@ def _slack(step: Step, steps: Any, calendar: Calendar) -> int | None:
         return None
     spare = calendar.working_days_between(step.due_date, calendar.local_date(min(later) - timedelta(seconds=1)))
     return spare if spare > 0 else None
-
-
-def reason(source: str | None, specification: Specification, call_path: str) -> Reason:
-    """Why an expression gives its date, for the forms that due dates have; otherwise just the rule `expression`."""
-    if not source:
-        return Reason(rule="none")
-    try:
-        tree = ast.parse(parse(source).source.strip().removeprefix("${").removesuffix("}").strip(), mode="eval").body
-    except (ExpressionError, SyntaxError):
-        return Reason(rule="expression")
-    return _explain(tree, specification, call_path)
-
-
-def _explain(node: ast.expr, specification: Specification, call_path: str) -> Reason:
-    if isinstance(node, ast.IfExp):
-        # What holds on the main path is the last branch.
-        return _explain(node.orelse, specification, call_path)
-    if isinstance(node, ast.Name):
-        return Reason(rule="fact", base=root_name(specification, call_path, node.id))
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
-        return Reason(rule="expression")
-    if node.func.id in ("first_given", "date"):
-        return _explain(node.args[-1], specification, call_path)
-    inner = _explain(node.args[0], specification, call_path)
-    base = inner.base if inner.rule == "fact" else None
-    numbers = [n.value for n in (*node.args[1:], *(k.value for k in node.keywords)) if isinstance(n, ast.Constant)]
-    number = int(str(numbers[0])) if numbers else 0
-    months = number if node.func.id in ("last_working_day", "first_working_day_of") else 0
-    days = number if not months else 0
-    return Reason(rule=node.func.id, base=base, days=days, months=months, inner=None if base else inner)
-
-
-def root_name(specification: Specification, call_path: str, name: str) -> str:
-    """What a name inside a called process is called where it was bound."""
-    for depth in range(len([p for p in call_path.split("/") if p]), 0, -1):
-        parts = call_path.split("/")
-        call = specification.model_at("/".join(parts[: depth - 1])).calls.get(parts[depth - 1])
-        bound = call.bindings.get(name, "").strip().removeprefix("${").removesuffix("}").strip() if call else ""
-        name = bound if bound.isidentifier() else name
-    return name

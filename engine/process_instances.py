@@ -11,7 +11,7 @@ from sqlalchemy import ScalarSelect, Select, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from engine import deployments, history, identity, incidents, jobs, outgoing, steps, undo
+from engine import deployments, hand_dates, history, identity, incidents, jobs, outgoing, steps, undo
 from engine.bpmn.execution import Execution, Place
 from engine.database import MomentQuery, announce
 from engine.errors import ElementFailed, InvalidInput, NotFound, NotOpen, Stale
@@ -47,6 +47,7 @@ def start(
     data: Mapping[str, Any] | None = None,
     facts: Mapping[str, date] | None = None,
     roles: Mapping[str, Mapping[str, str]] | None = None,
+    by_hand: Mapping[str, date] | None = None,
     owner: User | None = None,
     owner_group: Group | None = None,
     idempotency_key: str | None = None,
@@ -55,7 +56,8 @@ def start(
 ) -> ProcessInstance:
     """Start a case on the definition's and its called processes' present versions.
 
-    A message, signal or timer that starts it is named by its start `event`, with what it brought. A repeated start with
+    `by_hand` are due dates that beat what the model derives, by the step's place. A message, signal or timer that
+    starts it is named by its start `event`, with what it brought. A repeated start with
     the same `idempotency_key` answers the case that the first one started. Raises InvalidInput.
     """
     if (existing := _started_before(session, definition, idempotency_key)) is not None:
@@ -65,6 +67,7 @@ def start(
         started_by_id=actor.id if actor else None, owner_id=owner.id if owner else None,
         owner_group_id=owner_group.id if owner_group else None, data=dict(data or {}),
         facts={name: day.isoformat() for name, day in (facts or {}).items()},
+        hand_dates={place: day.isoformat() for place, day in (by_hand or {}).items()},
         pins=deployments.pin(session, definition), idempotency_key=idempotency_key,
     )  # fmt: skip
     lanes = deployments.compiled(session, instance).roles
@@ -104,6 +107,8 @@ def _begin(
         session, instance, "started", now=now, actor_id=instance.started_by_id, process=definition.key,
         version=definition.version, facts=instance.facts, roles=instance.roles,
     )  # fmt: skip
+    for place in instance.hand_dates:
+        hand_dates.enter(session, instance, place, None, now=now, actor_id=instance.started_by_id)
     _let_see(session, instance)
     if event is not None:
         instance.state_document = _begun_by(session, instance, event, payload, now)

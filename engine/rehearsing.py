@@ -5,11 +5,11 @@ did here. Everyone acts on the due date with the model's `planOutcome`, unless t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from engine import deployments, identity, jobs, messages, outgoing, process_instances, service_tasks, user_tasks
@@ -56,6 +56,10 @@ def _everyone_acts(task: UserTask) -> bool:
     return False
 
 
+def _on_the_day(task: UserTask) -> int:
+    return 0
+
+
 def _nothing(database: Database, instance_id: int, now: datetime) -> None:
     """Nobody looks on."""
 
@@ -72,6 +76,8 @@ class Scenario:
     answers: Callable[[Step, UserTaskElement], Mapping[str, Any] | None] = _main_path
     #: Tasks that nobody ever answers.
     silent: Callable[[UserTask], bool] = _everyone_acts
+    #: Working days after the due date that a task is answered.
+    late: Callable[[UserTask], int] = _on_the_day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,8 @@ class StartArguments:
     data: Mapping[str, Any]
     facts: Mapping[str, date]
     roles: Mapping[str, Mapping[str, str]]
+    #: Due dates set by hand, by the step's place.
+    hand_dates: Mapping[str, date] = field(default_factory=dict)
     owner_group: str | None = None
     owner: str | None = None
 
@@ -96,6 +104,8 @@ class Rehearsal:
     #: Where the case stood still, in words; empty when it reached its end, or waits for people who are silent.
     stopped: str
     ended: datetime
+    #: Steps that were there when the rehearsal began, by id, with their state then.
+    found: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,19 +121,20 @@ def rehearse(
     start: StartArguments,
     *,
     now: datetime,
+    also: Sequence[Copied] = (),
     scenario: Scenario = Scenario(),
     functions: Mapping[str, service_tasks.Function] | None = None,
     onlooker: Onlooker = Onlooker(),
 ) -> Rehearsal:
     """Live a whole case from its start at `now` in a database of its own; the source is only read.
 
-    Service tasks call `functions`; those that are not given answer nothing. A message comes when nothing else happens
-    before it.
+    `also` are rows beyond the engine's own that onlookers read. Service tasks call `functions`; those that are not
+    given answer nothing. A message comes when nothing else happens before it.
     """
     community_id = source.scalars(
         select(ProcessDefinition.community_id).where(ProcessDefinition.id == start.definition_id)
     ).one()
-    sandbox = _sandbox(source, _of_community(community_id))
+    sandbox = _sandbox(source, (*_of_community(community_id), *also))
     with sandbox.transaction() as session:
         instance_id = _start(session, start, now).id
     return _live(sandbox, instance_id, now, scenario, functions or {}, onlooker)
@@ -165,6 +176,8 @@ def _live(
         calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
         handlers = _handlers(session, instance, functions)
         stood = _standstills(session).keys()  # what stands already has an owner who knows
+        steps = session.execute(select(Step.id, Step.state).where(Step.instance_id == instance_id)).all()
+        found = {step.id: step.state for step in steps} if instance.started_at < now else {}
     _do_jobs(sandbox, handlers, now)
     onlooker.happened(sandbox, instance_id, now)
     stopped = ""
@@ -185,7 +198,7 @@ def _live(
         onlooker.happened(sandbox, instance_id, now)
         if stopped:
             break
-    return Rehearsal(database=sandbox, instance_id=instance_id, stopped=stopped, ended=now)
+    return Rehearsal(database=sandbox, instance_id=instance_id, stopped=stopped, ended=now, found=found)
 
 
 def _standstills(session: Session) -> dict[int, str]:
@@ -233,16 +246,17 @@ def _next_act(
             select(UserTask).where(UserTask.instance_id == instance_id, UserTask.state == "open")
         ).all()
         acts: list[tuple[datetime, int | None]] = [
-            (_acting_moment(t, now, calendar), t.id) for t in tasks if not scenario.silent(t)
+            (_acting_moment(t, scenario.late(t), now, calendar), t.id) for t in tasks if not scenario.silent(t)
         ]
         if instance.wake_at is not None:
             acts.append((max(now, instance.wake_at), None))
     return min(acts, key=lambda act: (act[0], act[1] or 0), default=None)
 
 
-def _acting_moment(task: UserTask, now: datetime, calendar: Calendar) -> datetime:
+def _acting_moment(task: UserTask, late: int, now: datetime, calendar: Calendar) -> datetime:
     if task.due_date is not None:
-        return max(now, calendar.at(task.due_date, ACTING_TIME))
+        day = calendar.working_days_after(task.due_date, late) if late else task.due_date
+        return max(now, calendar.at(day, ACTING_TIME))
     # Nothing says when: the next working day.
     opened = calendar.local_date(task.opened_at)
     return max(now, calendar.at(calendar.working_days_after(opened, 1), ACTING_TIME))
@@ -296,6 +310,7 @@ def _sandbox(source: Session, copied: Sequence[Copied]) -> Database:
     sandbox = Database("sqlite://")
     Base.metadata.create_all(sandbox.engine)
     with sandbox.transaction() as session:
+        session.execute(text("PRAGMA defer_foreign_keys = ON"))  # a table's rows may name each other, in any order
         for table, condition in copied:
             rows = source.execute(select(*table.__table__.columns).where(condition)).mappings().all()
             if rows:
@@ -315,6 +330,7 @@ def _start(session: Session, start: StartArguments, now: datetime) -> ProcessIns
         data=start.data,
         facts=start.facts,
         roles=start.roles,
+        by_hand=start.hand_dates,
         owner=identity.user(session, community_id, start.owner) if start.owner else None,
         owner_group=identity.group(session, community_id, start.owner_group) if start.owner_group else None,
     )

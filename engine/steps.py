@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from engine import history
+from engine import hand_dates, history
 from engine.bpmn.execution import Execution, Waiting
 from engine.bpmn.expressions import ExpressionError, UndefinedName, evaluate, parse
 from engine.bpmn.reading import UserTaskElement
@@ -103,6 +103,9 @@ def end_step(session: Session, instance: ProcessInstance, step: Step, state: str
     History keeps what state each of those was in: taking the act back opens them so again.
     """
     step.state, step.ended_at = state, now
+    place = hand_dates.place_of(step.call_path, step.element_id)
+    if place in instance.hand_dates:
+        hand_dates.put(instance, place, None)  # it was this round's; in the next one the model says again
     left: dict[str, str] = {}
     if step.completed < step.total:
         for task in open_tasks(session, step):
@@ -284,6 +287,7 @@ def _task(
     if assignee is None and candidate_group is None:
         raise _failure(waiting, f"Nobody is bound to the role {element.role!r}.")
     named = item if isinstance(item, Mapping) else {}
+    by_hand = hand_dates.at(instance, hand_dates.place_of(step.call_path, step.element_id))
     return UserTask(
         public_id=new_public_id(),
         community_id=instance.community_id,
@@ -291,7 +295,7 @@ def _task(
         step=step,
         revision=1,
         due_generation=1,
-        due_by_hand=False,
+        due_by_hand=by_hand is not None,
         name=step.name,
         item=str(named.get("key", item)) if item is not None and named.get("key", None) is not None else None,
         item_name=named.get("name"),
@@ -302,7 +306,7 @@ def _task(
         form_key=text["form"] or element.form_key,
         priority=element.priority,
         opened_at=now,
-        due_date=due_date(execution, waiting, item),
+        due_date=by_hand or due_date(execution, waiting, item),
     )
 
 

@@ -83,12 +83,12 @@ def require_open(held: Held, revision: int | None, *states: str) -> None:
 
 
 def waits_for(person: Person) -> ColumnElement[bool]:
-    """Tasks where the ball is with this person, or free in one of their groups; none of a case that is suspended."""
-    mine = (UserTask.assignee_id == person.id) & (UserTask.state == "open")
-    free = (
-        UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.group_ids) & (UserTask.state == "open")
-    )
-    to_approve = (UserTask.approver_id == person.id) & (UserTask.state == "submitted")
+    """Tasks where the ball is with this person or one they stand in for, or free in a group of theirs; none of a case
+    that is suspended.
+    """
+    mine = UserTask.assignee_id.in_(person.acts_for) & (UserTask.state == "open")
+    free = UserTask.assignee_id.is_(None) & UserTask.candidate_group_id.in_(person.acts_in) & (UserTask.state == "open")
+    to_approve = UserTask.approver_id.in_(person.acts_for) & (UserTask.state == "submitted")
     theirs = (UserTask.community_id == person.community_id) & or_(mine, free, to_approve)
     # Few cases are suspended, and an index finds them.
     at_rest = select(ProcessInstance.id).where(
@@ -119,7 +119,7 @@ def claim(session: Session, task_id: int, *, actor: Person, now: datetime, revis
             assignee=other.key,
             **history.last_act(held.instance, task.id),
         )
-    if task.candidate_group_id not in actor.group_ids:
+    if task.candidate_group_id not in actor.acts_in:
         raise NotAllowed("The task is for a group you are not in.")
     require_open(held, revision, "open")
     _assign(session, held, actor.id, "claimed", actor=actor, now=now)
@@ -130,7 +130,7 @@ def release(session: Session, task_id: int, *, actor: Person, now: datetime) -> 
     """Give a claimed task back to its group."""
     held = hold(session, task_id)
     require_open(held, None, "open")
-    if held.task.assignee_id != actor.id or held.task.candidate_group_id is None:
+    if held.task.assignee_id not in actor.acts_for or held.task.candidate_group_id is None:
         raise NotAllowed("Only the one who took a group's task can give it back.")
     _assign(session, held, None, "released", actor=actor, now=now)
     return held.task
@@ -162,6 +162,7 @@ def _assign(
     note: str | None = None,
     **data: Any,
 ) -> None:
+    on_behalf = actor.on_behalf_of(held.task)
     held.task.assignee_id = user_id
     held.task.revision += 1
     history.record(
@@ -170,6 +171,7 @@ def _assign(
         kind,
         now=now,
         actor_id=actor.id,
+        on_behalf_of_id=on_behalf,
         task_id=held.task.id,
         note=note,
         item=held.task.item,
@@ -182,15 +184,16 @@ def save_draft(session: Session, task_id: int, answers: Mapping[str, Any], *, ac
     """Keep what is written so far; nothing is checked, nobody is told, and the case does not move."""
     held = hold(session, task_id)
     require_open(held, None, "open")
-    if not (_fills(actor, held.task) or actor.id == held.task.approver_id):
+    if not (_fills(actor, held.task) or held.task.approver_id in actor.acts_for):
         raise NotAllowed("Only the one who has the task can write in it.")
     first = held.task.draft is None
     held.task.draft = dict(answers)
     held.task.draft_saved_at, held.task.draft_by_id = now, actor.id
     if first:
         history.record(
-            session, held.instance, "draft-saved", now=now, actor_id=actor.id, task_id=task_id, item=held.task.item
-        )
+            session, held.instance, "draft-saved", now=now, actor_id=actor.id, on_behalf_of_id=_for_whom(actor, held),
+            task_id=task_id, item=held.task.item,
+        )  # fmt: skip
     return held.task
 
 
@@ -230,7 +233,7 @@ def _complete(
         _submit(session, held, clean, actor, now)
         return held.task
     kind = "answered-on-behalf" if on_behalf else "completed-task"
-    behalf_of = (held.task.approver_id or held.task.assignee_id) if on_behalf else None
+    behalf_of = (held.task.approver_id or held.task.assignee_id) if on_behalf else _for_whom(actor, held)
     _record_answer(session, held, clean, kind, actor, now, reason, behalf_of)
     _count(session, held, form, inputs, now)
     return held.task
@@ -267,13 +270,21 @@ def _is_repeat(
 
 def _fills(actor: Person, task: UserTask) -> bool:
     if task.assignee_id is not None:
-        return task.assignee_id == actor.id
-    return task.candidate_group_id in actor.group_ids
+        return task.assignee_id in actor.acts_for
+    return task.candidate_group_id in actor.acts_in
+
+
+def _for_whom(actor: Person, held: Held) -> int | None:
+    """Whom they stand in for in this task, as its filler or else as its approver; None where it is their own."""
+    task = held.task
+    if _fills(actor, task):
+        return actor.on_behalf_of(task)
+    return actor.in_place_of(task.approver_id)
 
 
 def _require_may_answer(held: Held, actor: Person, reason: str | None) -> bool:
-    """Whether the answer is given on behalf of the one asked. Raises NotAllowed."""
-    if _fills(actor, held.task) or actor.id == held.task.approver_id:
+    """Whether the owner answers for the one asked. Raises NotAllowed."""
+    if _fills(actor, held.task) or held.task.approver_id in actor.acts_for:
         return False
     if not identity.owns(actor, held.instance):
         raise NotAllowed(f"The task {held.task.name!r} is assigned to someone else.")
@@ -283,10 +294,13 @@ def _require_may_answer(held: Held, actor: Person, reason: str | None) -> bool:
 
 
 def _submit(session: Session, held: Held, clean: dict[str, Any], actor: Person, now: datetime) -> None:
-    task = held.task
+    task, on_behalf = held.task, _for_whom(actor, held)
     task.state, task.answers, task.submitted_by_id, task.submitted_at = "submitted", clean, actor.id, now
     task.assignee_id = task.assignee_id or actor.id
-    history.record(session, held.instance, "submitted", now=now, actor_id=actor.id, task_id=task.id, item=task.item)
+    history.record(
+        session, held.instance, "submitted", now=now, actor_id=actor.id, on_behalf_of_id=on_behalf, task_id=task.id,
+        item=task.item,
+    )  # fmt: skip
     process_instances.touch(session, held.instance, now=now)
 
 
@@ -295,12 +309,13 @@ def approve(session: Session, task_id: int, *, actor: Person, now: datetime, rev
     held = hold(session, task_id)
     if held.task.state == "completed" and held.task.completed_by_id == actor.id:
         return held.task
-    if held.task.approver_id != actor.id:
+    if held.task.approver_id not in actor.acts_for:
         raise NotAllowed("Only the approver can approve the answer.")
     require_open(held, revision, "submitted")
     held.task.revision += 1
     form, inputs = task_forms.form_of(session, held.instance, held.task)
-    _record_answer(session, held, dict(held.task.answers or {}), "approved", actor, now, None, None)
+    behalf_of = actor.in_place_of(held.task.approver_id)
+    _record_answer(session, held, dict(held.task.answers or {}), "approved", actor, now, None, behalf_of)
     _count(session, held, form, inputs, now)
     return held.task
 
@@ -310,7 +325,7 @@ def send_back(
 ) -> UserTask:
     """The approver wants the answer changed: the filler has the ball again, with the answers as a draft."""
     held = hold(session, task_id)
-    if held.task.approver_id != actor.id:
+    if held.task.approver_id not in actor.acts_for:
         raise NotAllowed("Only the approver can send the answer back.")
     require_open(held, revision, "submitted")
     task = held.task
@@ -322,6 +337,7 @@ def send_back(
         "sent-back",
         now=now,
         actor_id=actor.id,
+        on_behalf_of_id=actor.in_place_of(task.approver_id),
         task_id=task.id,
         note=note or None,
         item=task.item,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from engine.checks import FORGOTTEN, Fault
 from engine.model import Incident, Job, ProcessInstance, Step, UserTask
@@ -85,11 +85,16 @@ def _gone(
 
 def _half_said(session: Session) -> Iterator[Fault]:
     """What was sent has a content, an address and a moment, and what is being sent is held by somebody."""
-    frozen = Delivery.body_text.is_not(None) & Delivery.composed_at.is_not(None) & (Delivery.address != "")
+    # What another mail carries is worded there.
+    worded = Delivery.body_text.is_not(None) | Delivery.carrier_id.is_not(None)
+    frozen = worded & Delivery.composed_at.is_not(None) & (Delivery.address != "")
+    carrier = aliased(Delivery)
+    taken_along = exists().where(carrier.id == Delivery.carrier_id, carrier.state == "sending")
     halves = or_(
         (Delivery.state == "sent")
         & (Delivery.sent_at.is_(None) | Delivery.composed_at.is_(None) | (Delivery.attempts == 0)),
-        (Delivery.state == "sending") & (~frozen | Delivery.lease_until.is_(None)),
+        (Delivery.state == "sending") & (~frozen | (Delivery.lease_until.is_(None) & Delivery.carrier_id.is_(None))),
+        (Delivery.state == "sending") & Delivery.carrier_id.is_not(None) & ~taken_along,
         (Delivery.state == "planned") & Delivery.lease_until.is_not(None),
     )
     query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state)
@@ -103,8 +108,11 @@ def _half_said(session: Session) -> Iterator[Fault]:
 def _late(session: Session, worked: datetime) -> Iterator[Fault]:
     """What a living worker would have sent, or settled."""
     late = (Delivery.state == "planned") & (Delivery.next_attempt_at < worked - PATIENCE)
-    stuck = (Delivery.state == "sending") & or_(
-        Delivery.lease_until.is_(None), Delivery.lease_until < worked - FORGOTTEN
+    # What another mail carries is stuck when that one is.
+    stuck = (
+        (Delivery.state == "sending")
+        & Delivery.carrier_id.is_(None)
+        & or_(Delivery.lease_until.is_(None), Delivery.lease_until < worked - FORGOTTEN)
     )
     query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state, Delivery.next_attempt_at)
     query = query.join(Delivery, Delivery.instance_id == ProcessInstance.id).where(late | stuck)

@@ -3,22 +3,26 @@
 How many may leave is counted from rows, so it holds for all processes together. They take turns at taking.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from email.errors import MessageError
 from email.message import EmailMessage
+from itertools import chain
 
 from jinja2 import TemplateError
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine import jobs
-from engine.model import Community, User
-from notifications import surroundings
-from notifications.composing import InvalidAddress, Message, compose, email_message
-from notifications.facts import Void, gather
+from notifications import invitations, links, surroundings, unsubscribing
+from notifications.bundles import BUNDLED, compose_all
+from notifications.composing import InvalidAddress, Message, email_message
+from notifications.facts import Facts, Void, gather
 from notifications.model import Delivery
+from notifications.preferences import OPTIONAL
+from notifications.rules import kind
 from notifications.settings import NotificationSettings
 from notifications.surroundings import Surroundings
 
@@ -49,6 +53,9 @@ class Outgoing:
     left_behind: bool
     message: EmailMessage
     to: str
+    taken_at: datetime
+    #: Id and lease of the planned mails that it says: its own and what it carries.
+    leases: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +81,14 @@ def take(session: Session, now: datetime, settings: NotificationSettings, limit:
         session.execute(select(func.pg_advisory_xact_lock(_TURN)))
     taken = session.scalar(select(func.count()).where(_taken(now))) or 0
     due = _due(session, now, min(limit, _room(taken, settings)))
-    around = surroundings.read(session, due)
-    outgoing = [mail for d in due if (mail := _outgoing(around, d, now, settings)) is not None]
-    return Batch(outgoing=outgoing, settled=len(due) - len(outgoing))
+    carried = _carried(session, due)
+    around = surroundings.read(session, [*due, *chain.from_iterable(carried.values())])
+    at = _Table(
+        around=around, desk=links.desk(around, due, now=now, settings=settings), carried=carried, now=now,
+        settings=settings,
+    )  # fmt: skip
+    outgoing = [mail for mails in _together(due) if (mail := _outgoing(at, mails)) is not None]
+    return Batch(outgoing=outgoing, settled=len(due) - sum(len(mail.leases) for mail in outgoing))
 
 
 # --- what is due ---
@@ -87,7 +99,8 @@ def _planned(now: datetime) -> ColumnElement[bool]:
 
 
 def _left_behind(now: datetime) -> ColumnElement[bool]:
-    return (Delivery.state == "sending") & (Delivery.lease_until <= now)
+    # What another mail carries follows that one.
+    return (Delivery.state == "sending") & (Delivery.lease_until <= now) & Delivery.carrier_id.is_(None)
 
 
 def _taken(now: datetime) -> ColumnElement[bool]:
@@ -107,47 +120,131 @@ def _due(session: Session, now: datetime, limit: int) -> Sequence[Delivery]:
     # After a standstill the nearest due date is the most urgent; what has none, such as an incident, is about now.
     urgent = (Delivery.due_date.asc().nulls_first(), Delivery.next_attempt_at, Delivery.id)
     planned = select(Delivery).where(_planned(now)).order_by(*urgent).limit(limit - len(found))
-    return [*found, *session.scalars(planned.with_for_update(skip_locked=True))]
+    found += session.scalars(planned.with_for_update(skip_locked=True))
+    # Whoever gets one of these gets everything of theirs that is due in the same mail, which counts as one.
+    people, ids = {d.recipient_id for d in found if d.state == "planned"}, [d.id for d in found]
+    if people:
+        more = select(Delivery).where(_planned(now), Delivery.recipient_id.in_(people), Delivery.id.not_in(ids))
+        found += session.scalars(more.order_by(*urgent).with_for_update(skip_locked=True))
+    return found
+
+
+def _carried(session: Session, due: Sequence[Delivery]) -> Mapping[int, Sequence[Delivery]]:
+    """What the mails that were left in the middle carry with them."""
+    carriers = [d.id for d in due if d.state == "sending"]
+    found: defaultdict[int, list[Delivery]] = defaultdict(list)
+    if carriers:
+        query = select(Delivery).where(Delivery.carrier_id.in_(carriers), Delivery.state == "sending")
+        for row in session.scalars(query.order_by(Delivery.id).with_for_update()):
+            found[row.carrier_id or 0].append(row)
+    return found
+
+
+def _together(due: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """The mails that leave as one: those to one person, unless they were left in the middle or stand alone."""
+    alone = [d for d in due if d.state == "sending" or kind(d.rule) not in BUNDLED]
+    yield from ([d] for d in alone)
+    by_person: defaultdict[tuple[int, str], list[Delivery]] = defaultdict(list)
+    for d in due:
+        if d not in alone:
+            by_person[d.recipient_id, d.channel].append(d)
+    for those in by_person.values():
+        yield sorted(those, key=lambda d: (d.due_date or date.min, d.next_attempt_at, d.id))
 
 
 # --- one mail ---
 
 
-def _outgoing(
-    around: Surroundings, delivery: Delivery, now: datetime, settings: NotificationSettings
-) -> Outgoing | None:
-    left_behind = delivery.state == "sending"
-    facts = gather(around, delivery, now=now, settings=settings)
-    delivery.attempts += 1
-    if isinstance(facts, Void):
-        # One that was left in the middle may have reached the person.
-        delivery.state, delivery.last_error = ("uncertain" if left_behind else "cancelled"), facts.reason
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """What lies beside a batch while it is gone through."""
+
+    around: Surroundings
+    desk: links.Desk | None
+    #: Carrier -> what left with it before.
+    carried: Mapping[int, Sequence[Delivery]]
+    now: datetime
+    settings: NotificationSettings
+
+
+def _outgoing(at: _Table, mails: Sequence[Delivery]) -> Outgoing | None:
+    """The one mail that says what these say, as far as it is still so."""
+    if mails[0].state == "sending":
+        return _once_more(at, mails[0])
+    said = [(d, facts) for d in mails if (facts := _said(at, d)) is not None]
+    if not said:
         return None
-    if left_behind and delivery.attempts > len(PAUSES):
-        delivery.state, delivery.last_error = "uncertain", "Sending broke off every time."
-        return None
-    recipient = around.people[delivery.recipient_id]
+    rows = [d for d, _ in said]
+    address = at.around.people[rows[0].recipient_id].email
     try:
-        if not left_behind:
-            _freeze(delivery, compose(facts), recipient.email, now)
-            delivery.due_date = facts.due
-        message = _frozen(delivery, around.communities[delivery.community_id], recipient)
+        _freeze(rows[0], compose_all([facts for _, facts in said]), address, at.now)
+        message = _frozen(at, rows)
     except InvalidAddress as error:
-        delivery.state, delivery.last_error = "failed", str(error)
+        _set_all(rows, {"state": "failed", "last_error": str(error)})
         return None
     except _BROKEN as error:  # recorded: one broken mail must not keep the others waiting
-        for name, value in later(delivery.attempts, now, f"{type(error).__name__}: {error}").items():
-            setattr(delivery, name, value)
+        for d in rows:
+            _set_all([d], later(d.attempts, at.now, f"{type(error).__name__}: {error}"))
         return None
-    return _leased(delivery, message, now, left_behind=left_behind)
+    for d in rows[1:]:
+        d.carrier_id, d.address = rows[0].id, address
+    return _leased(rows, message, at.now, left_behind=False)
 
 
-def _leased(delivery: Delivery, message: EmailMessage, now: datetime, *, left_behind: bool) -> Outgoing:
-    delivery.state, delivery.lease, delivery.lease_until = "sending", delivery.lease + 1, now + LEASE
-    delivery.taken_at = now
+def _said(at: _Table, delivery: Delivery) -> Facts | None:
+    """What a planned mail says, now counted as said; None where it is not to leave any more."""
+    facts = gather(at.around, delivery, now=at.now, settings=at.settings)
+    delivery.attempts += 1
+    delivery.carrier_id = None
+    if isinstance(facts, Void):
+        delivery.state, delivery.last_error = "cancelled", facts.reason
+        return None
+    # The others of the batch see that the person is being told.
+    delivery.state, delivery.composed_at, delivery.due_date = "sending", at.now, facts.due
+    return facts
+
+
+def _once_more(at: _Table, carrier: Delivery) -> Outgoing | None:
+    """What was left in the middle, as the same bytes: it may have reached the person."""
+    rows = [carrier, *at.carried.get(carrier.id, ())]
+    for d in rows:
+        d.attempts += 1
+    if (reason := _why_not_again(at, rows)) is not None:
+        _set_all(rows, {"state": "uncertain", "last_error": reason})
+        return None
+    try:
+        message = _frozen(at, rows)
+    except InvalidAddress as error:
+        _set_all(rows, {"state": "failed", "last_error": str(error)})
+        return None
+    return _leased(rows, message, at.now, left_behind=True)
+
+
+def _why_not_again(at: _Table, rows: Sequence[Delivery]) -> str | None:
+    """Why nothing of it is to leave any more; what is still wanted takes the rest along."""
+    if rows[0].attempts > len(PAUSES):
+        return "Sending broke off every time."
+    found = [gather(at.around, d, now=at.now, settings=at.settings) for d in rows]
+    reasons = [facts.reason for facts in found if isinstance(facts, Void)]
+    return reasons[0] if len(reasons) == len(rows) else None
+
+
+def _set_all(rows: Sequence[Delivery], values: Mapping[str, object]) -> None:
+    for row in rows:
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def _leased(rows: Sequence[Delivery], message: EmailMessage, now: datetime, *, left_behind: bool) -> Outgoing:
+    # What it carries has no lease that ends: nobody, of no version, ever takes it up by itself.
+    for d in rows:
+        d.state, d.lease, d.lease_until = "sending", d.lease + 1, None
+    carrier = rows[0]
+    carrier.lease_until, carrier.taken_at = now + LEASE, now
     return Outgoing(
-        id=delivery.id, lease=delivery.lease, attempts=delivery.attempts, left_behind=left_behind, message=message,
-        to=message["To"].addresses[0].addr_spec,
+        id=carrier.id, lease=carrier.lease, attempts=carrier.attempts, left_behind=left_behind, message=message,
+        to=message["To"].addresses[0].addr_spec, leases=[(d.id, d.lease) for d in rows],
+        taken_at=now,
     )  # fmt: skip
 
 
@@ -156,12 +253,17 @@ def _freeze(delivery: Delivery, message: Message, address: str, now: datetime) -
     delivery.address, delivery.composed_at = address, now
 
 
-def _frozen(delivery: Delivery, community: Community, recipient: User) -> EmailMessage:
-    content = Message(subject=delivery.subject or "", text=delivery.body_text or "", html=delivery.body_html or "")
-    assert delivery.composed_at is not None, "content is frozen together with its moment"
+def _frozen(at: _Table, rows: Sequence[Delivery]) -> EmailMessage:
+    carrier = rows[0]
+    content = Message(subject=carrier.subject or "", text=carrier.body_text or "", html=carrier.body_html or "")
+    assert carrier.composed_at is not None, "content is frozen together with its moment"
+    community, recipient = at.around.communities[carrier.community_id], at.around.people[carrier.recipient_id]
+    optional = any(kind(d.rule) in OPTIONAL for d in rows)
     return email_message(
-        content, community=community.name, sender=community.email, recipient=recipient.name,
-        address=delivery.address, message_id=delivery.message_id, date=delivery.composed_at,
+        links.personal(at.desk, carrier, content), community=community.name, sender=community.email,
+        recipient=recipient.name, address=carrier.address, message_id=carrier.message_id, date=carrier.composed_at,
+        locale=recipient.locale, unsubscribe=unsubscribing.address(recipient, at.settings) if optional else None,
+        calendar=invitations.part(at.around.session, carrier, community, recipient, at.settings),
     )  # fmt: skip
 
 

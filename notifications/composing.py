@@ -1,7 +1,7 @@
 """Turns facts into a mail: the same words for text and HTML, each set in its own layout.
 
-`templates/<name>/words.jinja` holds what one kind of mail says, `templates/base/` the two layouts and the
-sentences that all share. Words are rendered once per layout, so that only the HTML is escaped.
+`templates/<language>/<name>/words.jinja` holds what one kind of mail says, `templates/<language>/sentences.jinja` what
+they share, and `templates/layout/` how they look. Words are rendered once per layout, so that only the HTML is escaped.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from notifications import wording
+from notifications import texts, wording
 from notifications.facts import Facts, Role
 from notifications.rules import kind
 
 #: The width of the text part.
 COLUMNS = 72
 
-#: What the subject says where the model does not.
-_SUBJECT = "{name} innen {due}: {case}"
+#: What the subject says where the model does not. A model's own words are in Bokmål, and only used there.
+_SUBJECTS = {"nb": "{name} innen {due}: {case}", "nn": "{name} innan {due}: {case}", "en": "{name} by {due}: {case}"}
 _TOKEN = re.compile(r"\{(due|case|party|name)\}")
-_INNEN = re.compile(r"\s*innen \{due\}")
+_BY = re.compile(r"\s*(innen|innan|by) \{due\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +72,46 @@ POLICY = _Policy(linesep="\r\n")
 
 def compose(facts: Facts) -> Message:
     """The mail that says these facts. Raises jinja2.TemplateError when a template is broken."""
-    name = template_of(facts)
-    values = {
-        "facts": facts, "Role": Role, "verb": _verb(facts), "subject": _own_subject(facts),
+    name, values = template_of(facts), values_of(facts)
+    lang = values["lang"]
+    source = f"{lang}/{name}/words.jinja"
+    own = own_words(facts, name, values)
+    standard = text_templates().get_template(f"{lang}/{name}/subject.txt").render(values)
+    subject = wording.one_line(own["subject"] or standard)
+    text = text_templates().get_template("layout/body.txt").render(values, source=source, own=own)
+    html = html_templates().get_template("layout/body.html").render(values, source=source, own=own, title=subject)
+    return Message(subject=subject[:300], text=wording.plain(text).strip() + "\n", html=html)
+
+
+def values_of(facts: Facts) -> dict[str, Any]:
+    """What every template is given."""
+    return {
+        "facts": facts, "Role": Role, "lang": language_of(facts), "verb": _verb(facts), "subject": _own_subject(facts),
         "action": facts.action or "Åpne oppgaven",
     }  # fmt: skip
-    subject = _text_templates().get_template(f"{name}/subject.txt").render(values)
-    text = _text_templates().get_template("base/body.txt").render(values, source=f"{name}/words.jinja")
-    html = (
-        _html_templates()
-        .get_template("base/body.html")
-        .render(values, source=f"{name}/words.jinja", title=wording.one_line(subject))
-    )
-    return Message(subject=wording.one_line(subject)[:300], text=wording.plain(text).strip() + "\n", html=html)
+
+
+def language_of(facts: Facts) -> str:
+    """The language of the mail; Bokmål where we don't have the reader's."""
+    return facts.locale if facts.locale in wording.LANGUAGES else "nb"
+
+
+def own_words(facts: Facts, name: str, values: dict[str, Any]) -> dict[str, str | None]:
+    """The community's own words for this mail, by part; None where the standard ones hold, or a value is missing."""
+    lang = values["lang"]
+    templates = facts.texts.get((name, lang))
+    if not templates:
+        return dict.fromkeys(texts.PARTS)
+    say: Any = text_templates().get_template(f"{lang}/sentences.jinja").make_module(values)
+    words, due, former = wording.LANGUAGES[lang], facts.due, facts.former_due
+    known = {
+        "case": wording.inside(facts.case), "number": facts.number or "", "community": facts.community,
+        "name": facts.name, "party": facts.party or "", "why": _joined_line(say.why()),
+        "effort": _joined_line(say.effort()), "silent": words.joined(facts.silent) if facts.silent else "",
+        "due": words.day(due, facts.today) if due else "", "former": words.day(former, facts.today) if former else "",
+        "days": words.working_days(facts.days_left) if facts.days_left is not None and facts.days_left >= 0 else "",
+    }  # fmt: skip
+    return {part: texts.fill(templates[part], known) if part in templates else None for part in texts.PARTS}
 
 
 def template_of(facts: Facts) -> str:
@@ -104,8 +131,15 @@ def email_message(
     address: str,
     message_id: str,
     date: datetime,
+    locale: str = "nb",
+    unsubscribe: str | None = None,
+    calendar: tuple[str, str] | None = None,
 ) -> EmailMessage:
-    """The message as it goes to the server. Raises InvalidAddress; no text given here can add a header."""
+    """The message as it goes to the server. Raises InvalidAddress; no text given here can add a header.
+
+    `unsubscribe` is the address that a mail program may call by itself, in one click. `calendar` is what calendars read
+    of it: the method, and the text.
+    """
     email = EmailMessage(policy=POLICY)
     email["From"] = _secretariat("From", community, sender)
     email["To"] = _address(recipient, address)
@@ -114,12 +148,19 @@ def email_message(
     email["Date"] = format_datetime(date)
     email["Message-ID"] = wording.one_line(message_id)
     email["Auto-Submitted"] = "auto-generated"
+    if unsubscribe is not None:
+        email["List-Unsubscribe"] = f"<{unsubscribe}>"
+        email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     email.set_content(message.text, charset="utf-8", cte="quoted-printable")
     email.add_alternative(message.html, subtype="html", charset="utf-8", cte="quoted-printable")
+    if calendar is not None:
+        method, text = calendar
+        parameters = {"method": method}
+        email.add_alternative(text, subtype="calendar", charset="utf-8", cte="base64", params=parameters)
     # Built again after a crash, the message is the same to the last byte.
     email.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:32]}")
     # After the parts: the headers about content move into the first of them.
-    email["Content-Language"] = "nb"
+    email["Content-Language"] = locale if locale in wording.LANGUAGES else "nb"
     return email
 
 
@@ -148,20 +189,24 @@ def _address(name: str, address: str) -> Address:
 
 def _own_subject(facts: Facts) -> str:
     """The model's subject with this task's names and date."""
-    template = facts.subject or _SUBJECT
+    lang = language_of(facts)
+    template = (facts.subject if lang == "nb" else None) or _SUBJECTS[lang]
     if facts.due is None:
-        template = _INNEN.sub("", template)
+        template = _BY.sub("", template)
     values = {
-        "due": wording.day(facts.due, facts.today) if facts.due else "", "case": wording.inside(facts.case),
-        "party": facts.party or "", "name": facts.name,
+        "due": wording.LANGUAGES[lang].day(facts.due, facts.today) if facts.due else "",
+        "case": wording.inside(facts.case), "party": facts.party or "", "name": facts.name,
     }  # fmt: skip
     return wording.opening(_TOKEN.sub(lambda token: values[token[1]], template))
 
 
 def _verb(facts: Facts) -> str:
     """What is to be done: what the subject says before the date, else the step's name."""
+    lang = language_of(facts)
     before, found, _ = (facts.subject or "").partition(" innen {due}")
-    return before if found and before and not _TOKEN.search(before) else facts.name
+    if lang == "nb" and found and before and not _TOKEN.search(before):
+        return before
+    return f"“{facts.name}”" if lang == "en" else facts.name
 
 
 def _is_late(facts: Facts) -> bool:
@@ -172,13 +217,15 @@ def _is_late(facts: Facts) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _text_templates() -> Environment:
+def text_templates() -> Environment:
+    """Templates of plain text."""
     # Text is not HTML: nothing is escaped here, and control characters are taken out of the subject.
     return _prepared(Environment(autoescape=False))
 
 
 @lru_cache(maxsize=1)
-def _html_templates() -> Environment:
+def html_templates() -> Environment:
+    """Templates of HTML: whatever is put into them is escaped."""
     return _prepared(Environment(autoescape=True))
 
 
@@ -187,28 +234,46 @@ def _prepared(environment: Environment) -> Environment:
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {
-        "day": _day, "weekday": _weekday, "days": _days, "working_days": wording.working_days,
-        "number": wording.number, "joined": wording.joined, "opening": wording.opening,
-        "inside": wording.inside,
+        "day": _day, "weekday": _weekday, "days": _days, "working_days": _working_days, "number": _number,
+        "joined": _joined, "opening": wording.opening, "inside": wording.inside,
         "paragraphs": paragraphs, "wrap": _wrap, "one_line": _joined_line,
     }  # fmt: skip
     environment.globals["nbsp"] = wording.NBSP
     return environment
 
 
+def _words(context: Context) -> wording.Language:
+    return wording.LANGUAGES[context["lang"]]
+
+
 @pass_context
 def _day(context: Context, d: date) -> str:
-    return wording.day(d, context["facts"].today)
+    return _words(context).day(d, context["facts"].today)
 
 
 @pass_context
 def _weekday(context: Context, d: date) -> str:
-    return wording.weekday(d, context["facts"].today)
+    return _words(context).weekday(d, context["facts"].today)
 
 
 @pass_context
 def _days(context: Context, dates: tuple[date, ...]) -> str:
-    return wording.days(dates, context["facts"].today)
+    return _words(context).days(dates, context["facts"].today)
+
+
+@pass_context
+def _working_days(context: Context, n: int) -> str:
+    return _words(context).working_days(n)
+
+
+@pass_context
+def _number(context: Context, n: int) -> str:
+    return _words(context).number(n)
+
+
+@pass_context
+def _joined(context: Context, words: list[str]) -> str:
+    return _words(context).joined(words)
 
 
 def paragraphs(text: str) -> list[str]:

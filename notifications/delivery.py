@@ -85,7 +85,8 @@ def moments() -> tuple[MomentQuery, ...]:
     # The states stand in the text as the index of just these has them, or SQLite would not see that it fits.
     unsent = text("delivery.state IN ('planned', 'sending')")
     planned = select(Delivery.next_attempt_at).where(unsent, Delivery.state == "planned")
-    sending = select(Delivery.lease_until).where(unsent, Delivery.state == "sending")
+    # What another mail carries has no lease, and SQLite would put it first.
+    sending = select(Delivery.lease_until).where(unsent, Delivery.state == "sending", Delivery.carrier_id.is_(None))
     return planned.order_by(Delivery.next_attempt_at).limit(1), sending.order_by(Delivery.lease_until).limit(1)
 
 
@@ -159,11 +160,11 @@ def _tell_the_new_date(session: Session, mail: Outgoing, values: Mapping[str, ob
     """A date that moved while its mail was taken: whoever planned the mails then did not see that one as told."""
     if values["state"] not in TOLD:
         return
-    query = select(Delivery.instance_id, Delivery.taken_at).join(UserTask, UserTask.id == Delivery.task_id)
-    moved = session.execute(query.where(Delivery.id == mail.id, UserTask.due_date != Delivery.due_date)).first()
-    if moved is not None and moved.taken_at is not None:
-        key = f"reconcile:{moved.instance_id}:mail:{mail.id}:{mail.lease}"
-        jobs.enqueue(session, "reconcile", run_at=moved.taken_at, instance_id=moved.instance_id, unique_key=key)
+    query = select(Delivery.instance_id).join(UserTask, UserTask.id == Delivery.task_id).distinct()
+    moved = query.where(Delivery.id.in_([row for row, _ in mail.leases]), UserTask.due_date != Delivery.due_date)
+    for instance_id in session.scalars(moved):
+        key = f"reconcile:{instance_id}:mail:{mail.id}:{mail.lease}"
+        jobs.enqueue(session, "reconcile", run_at=mail.taken_at, instance_id=instance_id, unique_key=key)
 
 
 def _give_back(database: Database, mails: Sequence[Outgoing], now: datetime) -> None:
@@ -173,15 +174,15 @@ def _give_back(database: Database, mails: Sequence[Outgoing], now: datetime) -> 
     with database.transaction() as session:
         session.execute(_returned(fresh).values(state="planned", lease_until=None))
         # One that may have left already goes as the same bytes, so it stays what it was: left in the middle.
-        session.execute(_returned(left_behind).values(lease_until=now))
+        session.execute(_returned(left_behind).where(Delivery.carrier_id.is_(None)).values(lease_until=now))
 
 
 def _returned(mails: Sequence[Outgoing]) -> Update:
-    ours = tuple_(Delivery.id, Delivery.lease).in_([(mail.id, mail.lease) for mail in mails])
+    ours = tuple_(Delivery.id, Delivery.lease).in_([row for mail in mails for row in mail.leases])
     values = {"attempts": Delivery.attempts - 1, "taken_at": None}
     return update(Delivery).where(ours, Delivery.state == "sending").values(values)
 
 
 def _ours(mail: Outgoing) -> ColumnElement[bool]:
-    """Only the latest holder may record: one whose lease was outlived says nothing."""
-    return (Delivery.id == mail.id) & (Delivery.lease == mail.lease) & (Delivery.state == "sending")
+    """The mail and what it carries. Only the latest holder may record: one whose lease was outlived says nothing."""
+    return tuple_(Delivery.id, Delivery.lease).in_(mail.leases) & (Delivery.state == "sending")

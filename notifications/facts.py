@@ -1,17 +1,20 @@
 """What a mail is about, read from the rows in the moment it leaves; and whether it still ought to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TypedDict
 
 from engine.calendar import Calendar
 from engine.model import Community, ProcessInstance, Step, UserTask
-from notifications import rules
+from notifications import invitations, moves, rules, uncovered
 from notifications.model import TOLD, Delivery
+from notifications.moves import News
+from notifications.preferences import OPTIONAL
 from notifications.settings import NotificationSettings
 from notifications.surroundings import Surroundings
+from notifications.texts import Texts
 
 #: The body whose decisions start cases.
 COMMISSIONER = "SSU"
@@ -64,6 +67,18 @@ class Facts:
     #: The silent, for the owner.
     silent: tuple[str, ...]
     url: str
+    #: Is the meeting it invited to called off?
+    called_off: bool = False
+    #: Whose task it is, where that is someone who is away and whom the reader stands in for.
+    stands_in_for: str = ""
+    #: nb, nn or en.
+    locale: str = "nb"
+    #: Where the reader chooses when we write; empty in mails that nobody can do without.
+    choices_url: str = ""
+    #: The community's own words.
+    texts: Texts = field(default_factory=dict)
+    #: Only in a mail about a move, or about an answer to who asked for more time.
+    news: News | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +130,16 @@ def gather(around: Surroundings, delivery: Delivery, *, now: datetime, settings:
     """What the delivery, one of those `around` was read for, says if it leaves at `now`, or why it must not."""
     today = around.calendars[delivery.community_id].local_date(now)
     at = _Reading(delivery=delivery, around=around, today=today, settings=settings)
+    if delivery.rule == invitations.RULE:  # one that is called off is said when the case is not running any more
+        return _about_invitation(at)
     if at.instance.state != "active":
         return Void(reason="The case is not running.")
+    if around.choices.is_off(delivery.rule, delivery.recipient_id):
+        return Void(reason="The person has turned such mails off.")
+    if delivery.rule in moves.RULES:
+        return _about_move(at)
+    if delivery.rule == uncovered.RULE:
+        return _about_absence(at)
     if delivery.incident_id is not None:
         return _about_incident(at, delivery.incident_id)
     return _about_step(at) if delivery.task_id is None else _about_task(at, delivery.task_id, now)
@@ -151,7 +174,8 @@ def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
     if task.due_date is not None and at.today > task.due_date:
         return "The due date has passed."
     others = at.others
-    if any(d.state == "planned" and d.planned_at > at.delivery.planned_at and d.planned_at <= now for d in others):
+    later = (d for d in others if d.state == "planned" and d.planned_at <= now)
+    if any(_order(d) > _order(at.delivery) for d in later):
         return "A later mail about the task is due as well."
     said = [d.composed_at for d in others if d.state in TOLD and rules.kind(d.rule) in _TOLD_TODAY]
     if at.today in [at.calendar.local_date(moment) for moment in said if moment is not None]:
@@ -159,12 +183,23 @@ def _why_no_reminder(at: _Reading, task: UserTask, now: datetime) -> str | None:
     return None
 
 
+def _order(delivery: Delivery) -> tuple[datetime, int]:
+    """Of what was gathered for one moment, the reminder nearest to the due date comes last."""
+    days = delivery.rule.partition(":")[2]
+    return delivery.planned_at, -int(days) if days.isdecimal() else 0
+
+
 def _facts_of_task(at: _Reading, task: UserTask) -> Facts:
     return _facts(
         at, role=_role(at, task), name=task.name, party=task.item_name,
         group=at.group_name(task) if task.assignee_id is None else None, due=task.due_date, silent=(),
-        url=at.settings.task_url(task.public_id), former_due=_former_due(at),
+        url=at.settings.task_url(task.public_id), former_due=_former_due(at), stands_in_for=_stands_in_for(at, task),
     )  # fmt: skip
+
+
+def _stands_in_for(at: _Reading, task: UserTask) -> str:
+    asked = task.approver_id if task.state == "submitted" else task.assignee_id
+    return "" if asked in (None, at.delivery.recipient_id) else at.around.people[asked].name
 
 
 def _role(at: _Reading, task: UserTask) -> Role:
@@ -232,19 +267,59 @@ def _about_incident(at: _Reading, incident_id: int) -> Facts | Void:
     )  # fmt: skip
 
 
+# --- a mail about a move, or an answer to who asked for more time ---
+
+
+def _about_move(at: _Reading) -> Facts:
+    said = moves.news(at.around.session, at.delivery, at.settings)
+    return Facts(
+        **_of_case(at), role=Role.PERFORMER, name=said.task, party=None, group=None, subject=None, action=None,
+        minutes=None, due=said.new, former_due=said.old, days_left=None, closes=False, next_dates=(), silent=(),
+        url=said.url, news=said,
+    )  # fmt: skip
+
+
+# --- a mail about someone who is away without a deputy ---
+
+
+def _about_absence(at: _Reading) -> Facts | Void:
+    away = uncovered.absence(at.around.session, at.delivery)
+    if away is None:
+        return Void(reason="Somebody stands in, or the absence is over.")
+    return Facts(
+        **_of_case(at), role=Role.OWNER, name=away.user.name, party=None, group=None, subject=None, action=None,
+        minutes=None, due=away.ends_on, former_due=None, days_left=None, closes=False, next_dates=(), silent=(),
+        url=at.settings.case_url(at.instance.public_id),
+    )  # fmt: skip
+
+
+# --- a mail that invites to a meeting, moves it or calls it off ---
+
+
+def _about_invitation(at: _Reading) -> Facts | Void:
+    said = invitations.news(at.around.session, at.delivery)
+    if said is None:
+        return Void(reason="A later mail speaks of the meeting.")
+    return Facts(
+        **_of_case(at), role=Role.CONTACT, name=said.name, party=None, group=None, subject=None, action=None,
+        minutes=None, due=said.day, former_due=said.former, days_left=None, closes=False, next_dates=(), silent=(),
+        url=at.settings.case_url(at.instance.public_id), called_off=said.cancelled,
+    )  # fmt: skip
+
+
 # --- all ---
 
 
 def _facts(
     at: _Reading, *, role: Role, name: str, party: str | None, group: str | None, due: date | None,
-    former_due: date | None, silent: tuple[str, ...], url: str,
+    former_due: date | None, silent: tuple[str, ...], url: str, stands_in_for: str = "",
 ) -> Facts:  # fmt: skip
     element = at.settings.element(at.around.session, at.instance, at.step)
     return Facts(
         **_of_case(at), role=role, name=name, party=party, group=group, subject=element.subject, action=element.action,
         minutes=element.minutes, due=due, former_due=former_due,
         days_left=at.calendar.working_days_between(at.today, due) if due else None, closes=at.step.closes,
-        next_dates=_next_dates(at), silent=silent, url=url,
+        next_dates=_next_dates(at), silent=silent, url=url, stands_in_for=stands_in_for,
     )  # fmt: skip
 
 
@@ -258,6 +333,9 @@ class _OfCase(TypedDict):
     number: str | None
     commissioner: str | None
     today: date
+    locale: str
+    choices_url: str
+    texts: Texts
 
 
 def _of_case(at: _Reading) -> _OfCase:
@@ -265,6 +343,8 @@ def _of_case(at: _Reading) -> _OfCase:
     return _OfCase(
         rule=at.delivery.rule, community=at.community.name, email=at.community.email, case=at.instance.title,
         number=decision or number, commissioner=COMMISSIONER if decision else None, today=at.today,
+        locale=at.around.people[at.delivery.recipient_id].locale, texts=at.around.texts[at.delivery.community_id],
+        choices_url=at.settings.choices_url if rules.kind(at.delivery.rule) in OPTIONAL else "",
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.model import Base, Id, new_public_id
@@ -14,6 +14,7 @@ TOLD = ("sending", "sent", "uncertain")
 
 _WAITING = text("state IN ('planned', 'sending')")
 _TAKEN = text("taken_at IS NOT NULL")
+_CARRIED = text("carrier_id IS NOT NULL")
 
 
 class Delivery(Base):
@@ -32,8 +33,14 @@ class Delivery(Base):
         Index("ix_delivery_taken", "taken_at", postgresql_where=_TAKEN, sqlite_where=_TAKEN),
         Index("ix_delivery_instance", "instance_id", "state", "planned_at"),
         Index("ix_delivery_task", "task_id", "recipient_id"),
+        # Which mail a mail system speaks of.
+        Index("ix_delivery_message", "message_id"),
+        # A community's mails within some days.
+        Index("ix_delivery_board", "community_id", "planned_at"),
         # How many are in each state, and which failed, without reading what they say.
         Index("ix_delivery_state", "state", "id"),
+        # What a mail carries beside its own cause.
+        Index("ix_delivery_carrier", "carrier_id", postgresql_where=_CARRIED, sqlite_where=_CARRIED),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -50,7 +57,8 @@ class Delivery(Base):
     channel: Mapped[str] = mapped_column(String(10), default="email")
     #: Where it went; empty until it leaves.
     address: Mapped[str] = mapped_column(String(254), default="")
-    #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back, escalation or incident.
+    #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back, escalation,
+    #: incident, dates_changed, more_time_answered, invitation or uncovered.
     rule: Mapped[str] = mapped_column(String(20))
     #: Why this was said, such as "task:7:reminder:3:1": the task, the rule and the due date's generation.
     cause: Mapped[str] = mapped_column(String(80))
@@ -79,9 +87,61 @@ class Delivery(Base):
     lease_until: Mapped[datetime | None]
     #: When it was last taken to be sent; None where it was given back untried. The rate is counted from this.
     taken_at: Mapped[datetime | None]
+    #: The mail that said this together with its own: several to one person that were due at once left as one.
+    carrier_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.id", name="fk_delivery_carrier"))
     #: Why it failed, is uncertain or was cancelled.
     last_error: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None]
+    #: When we heard that the recipient's mail system sent it back for good, or is still trying.
+    bounced_at: Mapped[datetime | None]
+    delayed_at: Mapped[datetime | None]
+
+
+class MailPreference(Base):
+    """When a person, or a body's group, wants to be written to. Retention: as the user or the group."""
+
+    __tablename__ = "mail_preference"
+    __table_args__ = (
+        UniqueConstraint("user_id", name="uq_mail_preference_user"),
+        UniqueConstraint("group_id", name="uq_mail_preference_group"),
+        CheckConstraint("(user_id IS NULL) <> (group_id IS NULL)", name="ck_mail_preference_whose"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id", name="fk_mail_preference_community"))
+    #: Whose it is: one of the two.
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", name="fk_mail_preference_user"))
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("group.id", name="fk_mail_preference_group"))
+    #: at_once, daily or weekly; None where nothing was chosen, and the less specific says it.
+    how: Mapped[str | None] = mapped_column(String(10))
+    #: The local hour of what is gathered, and its weekday, Monday being 0.
+    hour: Mapped[int] = mapped_column(default=8)
+    weekday: Mapped[int] = mapped_column(default=0)
+    #: Does the person get reminders before the due date?
+    reminders: Mapped[bool] = mapped_column(default=True)
+    changed_at: Mapped[datetime]
+
+
+class MailText(Base):
+    """The secretariat's own words for a part of a kind of mail; each change is a row. Retention: as the community."""
+
+    __tablename__ = "mail_text"
+    __table_args__ = (
+        UniqueConstraint("community_id", "rule", "locale", "part", "revision", name="uq_mail_text_revision"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id", name="fk_mail_text_community"))
+    #: The kind of mail, such as reminder, its language (nb, nn, en), and the part: subject, heading, lead or below.
+    rule: Mapped[str] = mapped_column(String(20))
+    locale: Mapped[str] = mapped_column(String(5))
+    part: Mapped[str] = mapped_column(String(10))
+    #: From 1; the highest holds.
+    revision: Mapped[int]
+    #: The words with placeholders such as {due}; None: the standard words again.
+    text: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
+    by_id: Mapped[int] = mapped_column(ForeignKey("user.id", name="fk_mail_text_by"))
 
 
 class ReceivedMail(Base):
@@ -96,3 +156,43 @@ class ReceivedMail(Base):
     subject: Mapped[str] = mapped_column(String(300))
     #: The message as it came over the wire.
     raw: Mapped[bytes]
+
+
+class TaskLink(Base):
+    """A mail's way into a task without signing in: one person's, for one purpose, known only by its SHA-256.
+
+    Retention: a year after it expires.
+    """
+
+    __tablename__ = "task_link"
+    __table_args__ = (
+        # A mail that is sent again says what it said.
+        UniqueConstraint("delivery_id", "task_id", name="uq_task_link_delivery"),
+        Index("ix_task_link_task", "task_id", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    #: What is signed; worth nothing without the signature.
+    public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
+    #: The mail it stands in.
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
+    task_id: Mapped[int] = mapped_column(ForeignKey("user_task.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    #: answer or approve.
+    purpose: Mapped[str] = mapped_column(String(10))
+    #: The task's revision that the person is told of; after another's act the link explains itself.
+    revision: Mapped[int]
+    #: Where it went: it ends when the person's address changes.
+    address: Mapped[str] = mapped_column(String(254))
+    #: Raised when the mail goes to another address, so that the former one's copy ends.
+    issue: Mapped[int] = mapped_column(default=1)
+    #: SHA-256 of the whole token.
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    #: When what it is for was done by it, or it was exchanged for a fresh one.
+    used_at: Mapped[datetime | None]
+    #: When and by whom it was ended before its time.
+    revoked_at: Mapped[datetime | None]
+    revoked_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))

@@ -5,15 +5,16 @@ spent. Running it twice changes nothing. The case's row is locked, so that two r
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from engine import identity, process_instances
+from engine import absences, identity, process_instances
+from engine.calendar import Calendar
 from engine.database import announce
 from engine.model import (
     HistoryEvent,
@@ -25,10 +26,10 @@ from engine.model import (
     UserTask,
     new_public_id,
 )
-from notifications import rules
+from notifications import invitations, moves, preferences, rules, timing, uncovered
 from notifications.model import TOLD, UNSENT, Delivery
 from notifications.rules import Ball, Wanted
-from notifications.settings import NotificationSettings
+from notifications.settings import Element, NotificationSettings
 
 #: The lane in which mails are sent: they don't wait for cases, nor cases for them.
 LANE = "mails"
@@ -50,13 +51,17 @@ def reconcile(session: Session, instance_id: int, *, now: datetime, settings: No
     instance = process_instances.locked(session, instance_id)
     calendar = identity.calendar_of(instance.community)
     known = session.execute(select(*_COLUMNS).where(Delivery.instance_id == instance.id)).all()
-    balls = _balls(session, instance, known, settings)
-    wanted = [w for ball in balls for w in rules.wanted_of_task(ball, calendar, now)]
     owners = _owners(session, instance)
-    wanted += rules.wanted_of_owner(balls, owners, calendar)
+    of_moves, told = moves.wanted(session, instance, now=now)
+    balls = _balls(session, instance, known, told, owners, settings)
+    wanted = [w for ball in balls for w in rules.wanted_of_task(ball, calendar, now)]
+    wanted += rules.wanted_of_late(balls, calendar)
+    wanted += of_moves if instance.state == "active" else []
+    wanted += invitations.wanted(session, instance, now=now)
+    wanted += uncovered.wanted(session, instance, owners, now=now)
     for incident_id in _given_up(session, instance):
-        wanted += rules.wanted_of_incident(incident_id, owners, calendar, now)
-    by_key = {w.key: w for w in wanted}
+        wanted += rules.wanted_of_incident(incident_id, owners, now)
+    by_key = {w.key: w for w in _as_chosen(session, wanted, calendar)}
     _correct(session, [row for row in known if row.state in UNSENT], by_key, _by_hand(balls), now)
     spent = {(row.cause, row.recipient_id) for row in known}
     _insert(session, instance, [w for w in by_key.values() if w.key not in spent], now, settings)
@@ -71,7 +76,7 @@ def remind_now(
     actor: User,
     settings: NotificationSettings,
 ) -> int:
-    """Remind those who hold the tasks at once; answers how many mails that made.
+    """Remind those who hold the tasks, at night the next morning; answers how many mails that made.
 
     A task that was reminded of by hand within the last hour is passed over. The caller checks that `actor`
     may do this.
@@ -80,8 +85,9 @@ def remind_now(
     waiting = [task for task in tasks if task.instance_id == instance.id and task.state in ("open", "submitted")]
     recent = _reminded_since(session, [task.id for task in waiting], now - REMIND_PAUSE)
     holders = holders_of_each(session, waiting)
+    calendar = identity.calendar_of(instance.community)
     wanted = [
-        _reminder_by_hand(task, person, now)
+        _reminder_by_hand(task, person, now, calendar)
         for task in waiting if task.id not in recent
         for person in holders[task.id]
     ]  # fmt: skip
@@ -95,7 +101,10 @@ def holders_of(session: Session, task: UserTask) -> tuple[int, ...]:
 
 
 def holders_of_each(session: Session, tasks: Sequence[UserTask]) -> dict[int, tuple[int, ...]]:
-    """Who has the ball: the approver of a submitted task, else the assignee, else the whole group."""
+    """Who has the ball: the approver of a submitted task, else the assignee, else the whole group.
+
+    For those who are away it is with whoever stands in.
+    """
     people = {t.id: t.approver_id if t.state == "submitted" else t.assignee_id for t in tasks}
     groups = {t.candidate_group_id for t in tasks if people[t.id] is None and t.state == "open"}
     members = _members(session, groups)
@@ -109,14 +118,20 @@ def holders_of_each(session: Session, tasks: Sequence[UserTask]) -> dict[int, tu
             holders[task.id] = (person,) if person in active else ()
         else:
             holders[task.id] = members.get(task.candidate_group_id, ()) if task.state == "open" else ()
-    return holders
+    instead = absences.stand_ins(session, {person for those in holders.values() for person in those})
+    return {task: tuple(dict.fromkeys(instead.get(p, p) for p in those)) for task, those in holders.items()}
 
 
 # --- reading the case ---
 
 
 def _balls(
-    session: Session, instance: ProcessInstance, known: Sequence[_Known], settings: NotificationSettings
+    session: Session,
+    instance: ProcessInstance,
+    known: Sequence[_Known],
+    told_otherwise: Sequence[moves.Told],
+    owners: tuple[int, ...],
+    settings: NotificationSettings,
 ) -> list[Ball]:
     """The tasks that wait for someone; none while the case stands still."""
     if instance.state != "active":
@@ -125,17 +140,51 @@ def _balls(
     query = select(UserTask, Step).join(Step, Step.id == UserTask.step_id).where(waiting).order_by(UserTask.id)
     rows = session.execute(query).all()
     tasks, steps = [task for task, _ in rows], {step.id: step for _, step in rows}
-    reminders = {s.id: settings.element(session, instance, s).reminders for s in steps.values()}
-    holders, told, returned = holders_of_each(session, tasks), _told(known), _sent_back(session, instance, tasks)
+    elements = {s.id: settings.element(session, instance, s) for s in steps.values()}
+    told_when_late = {s: _escalated_to(session, instance, e, owners) for s, e in elements.items()}
+    holders, told = holders_of_each(session, tasks), _told(known, told_otherwise)
+    returned = _sent_back(session, instance, tasks)
     return [
         Ball(
             task_id=t.id, step_id=t.step_id, submitted=t.state == "submitted", opened_at=t.opened_at,
             submitted_at=t.submitted_at, submitted_by=t.submitted_by_id, sent_back_at=returned.get(t.id),
             due_date=t.due_date, due_generation=t.due_generation, closes=steps[t.step_id].closes,
-            reminders=reminders[t.step_id], holders=holders[t.id], told=told[t.id],
+            reminders=elements[t.step_id].reminders, holders=holders[t.id], told=told[t.id],
+            group_id=t.candidate_group_id, telling=elements[t.step_id].telling,
+            escalate_to=told_when_late[t.step_id],
+            escalate_after=_after(elements[t.step_id]),
         )
         for t in tasks
     ]  # fmt: skip
+
+
+def _after(element: Element) -> int:
+    return rules.ESCALATION_AFTER if element.escalate_after is None else element.escalate_after
+
+
+def _escalated_to(
+    session: Session, instance: ProcessInstance, element: Element, owners: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Those of the role that the model names, else the owners."""
+    role = instance.roles.get(element.escalate_to or "")
+    if not role:
+        return owners
+    if "group" in role:
+        return absences.present(session, _members(session, [role["id"]]).get(role["id"], ()))
+    named = session.scalars(select(User.id).where(User.id == role["id"], User.active)).all()
+    return absences.present(session, named)
+
+
+def _as_chosen(session: Session, wanted: Sequence[Wanted], calendar: Calendar) -> Iterator[Wanted]:
+    """What these people want to hear, each at the moment that they chose."""
+    groups = {w.group_id for w in wanted if w.group_id is not None}
+    choices = preferences.read(session, {w.recipient_id for w in wanted}, groups)
+    for want in wanted:
+        if not choices.is_off(want.rule, want.recipient_id):
+            chosen = choices.preference(want.recipient_id, want.group_id, want.telling)
+            preference = timing.AT_ONCE if rules.kind(want.rule) in rules.PROMPT else chosen
+            leaves = timing.planned(want.planned_at, want.due_date, calendar, preference)
+            yield replace(want, planned_at=leaves)
 
 
 def _members(session: Session, groups: Iterable[int | None]) -> Mapping[int | None, tuple[int, ...]]:
@@ -164,16 +213,23 @@ def _given_up(session: Session, instance: ProcessInstance) -> Sequence[int]:
 
 def _owners(session: Session, instance: ProcessInstance) -> tuple[int, ...]:
     if instance.owner_id is None:
-        return _members(session, [instance.owner_group_id]).get(instance.owner_group_id, ())
-    return tuple(session.scalars(select(User.id).where(User.id == instance.owner_id, User.active)))
+        members = _members(session, [instance.owner_group_id])
+        return absences.present(session, members.get(instance.owner_group_id, ()))
+    owner = session.scalars(select(User.id).where(User.id == instance.owner_id, User.active)).all()
+    return absences.present(session, owner)
 
 
-def _told(known: Sequence[_Known]) -> dict[int | None, dict[int, date | None]]:
-    """Task -> person -> the due date of the latest mail that reached them, or may have."""
+def _told(known: Sequence[_Known], otherwise: Sequence[moves.Told]) -> dict[int | None, dict[int, date | None]]:
+    """Task -> person -> the due date of the latest mail that reached them, or may have, or sums up a move for them."""
     told: dict[int | None, dict[int, date | None]] = defaultdict(dict)
-    left = [row for row in known if row.state in TOLD and row.composed_at is not None]
-    for row in sorted(left, key=lambda row: (row.composed_at, row.id)):
-        told[row.task_id][row.recipient_id] = row.due_date
+    said = [
+        (row.composed_at, row.id, row.task_id, row.recipient_id, row.due_date)
+        for row in known
+        if row.state in TOLD and row.composed_at is not None and row.rule not in moves.RULES
+    ]
+    said += [(t.at, 0, t.task_id, t.person, t.due_date) for t in otherwise]
+    for _at, _id, task_id, person, due_date in sorted(said, key=lambda row: row[:2]):
+        told[task_id][person] = due_date
     return told
 
 
@@ -245,7 +301,10 @@ def _is_to_plan(row: _Known, want: Wanted, now: datetime) -> bool:
     """Is it wanted again after being cancelled, or at another time than planned?"""
     if row.state == "cancelled":
         return not _is_past(want, now)
-    return not want.at_once and want.planned_at != row.planned_at
+    if want.at_once:
+        # What was gathered leaves sooner when the person wants it so; nothing that is said at once is put off.
+        return bool(want.planned_at < row.planned_at)
+    return bool(want.planned_at != row.planned_at)
 
 
 def _is_past(want: Wanted, now: datetime) -> bool:
@@ -296,9 +355,10 @@ def _reminded_since(session: Session, tasks: Sequence[int], since: datetime) -> 
     return set(session.scalars(query))
 
 
-def _reminder_by_hand(task: UserTask, person: int, now: datetime) -> Wanted:
+def _reminder_by_hand(task: UserTask, person: int, now: datetime, calendar: Calendar) -> Wanted:
+    leaves = timing.planned(now, task.due_date, calendar, timing.AT_ONCE)
     return Wanted(
         cause=f"task:{task.id}:remind_now:{now:%Y%m%dT%H%M%S}", rule="remind_now", step_id=task.step_id,
-        task_id=task.id, recipient_id=person, planned_at=now, due_date=task.due_date,
+        task_id=task.id, recipient_id=person, planned_at=leaves, due_date=task.due_date,
         due_generation=task.due_generation, at_once=True,
     )  # fmt: skip

@@ -1,24 +1,26 @@
 """Who is told what about a task or an incident, and when: pure, from dates and rules.
 
 A `Ball` is a task that waits for someone. Every answer is a `Wanted`; `reconciling` makes the rows
-agree with them.
+agree with them. When a mail may leave, its moment is moved to by `timing`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from itertools import groupby
 
 from engine.calendar import Calendar
+from notifications import timing
+from notifications.timing import MORNING
 
-#: Nobody is written to earlier in the day.
-MORNING = time(8)
 #: A step that had fewer working days than this when it opened gets only the reminder on the due date.
 SHORT_STEP_WORKING_DAYS = 10
 #: Working days after the due date: the silent are told, and then the owner.
 OVERDUE_AFTER = 1
 ESCALATION_AFTER = 2
 
+#: What others arrange themselves by is never gathered.
+PROMPT = ("invitation", "dates_changed")
 #: These speak of one due date, and are void when it has moved.
 OF_ONE_DATE = ("reminder", "overdue", "due_changed")
 
@@ -46,6 +48,12 @@ class Ball:
     holders: tuple[int, ...]
     #: Person -> the due date they were last told of.
     told: Mapping[int, date | None]
+    #: The group that shares it, and when the model wants its people to be written to.
+    group_id: int | None = None
+    telling: str | None = None
+    #: Ids of those who are told when it is late, and so many working days after its due date.
+    escalate_to: tuple[int, ...] = ()
+    escalate_after: int = ESCALATION_AFTER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +72,9 @@ class Wanted:
     #: Said as soon as it is known; otherwise it hangs on a date, and is dropped when that is past.
     at_once: bool
     incident_id: int | None = None
+    #: As of the task.
+    group_id: int | None = None
+    telling: str | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -76,40 +87,36 @@ def kind(rule: str) -> str:
     return rule.partition(":")[0]
 
 
-def not_before_morning(moment: datetime, calendar: Calendar) -> datetime:
-    """The moment, or eight o'clock local time on its date when that is later."""
-    return max(moment, calendar.at(calendar.local_date(moment), MORNING))
-
-
 def wanted_of_task(ball: Ball, calendar: Calendar, now: datetime) -> Iterator[Wanted]:
     """What those who hold the task ought to be told."""
     for person in ball.holders:
-        yield from _at_once(ball, person, not_before_morning(now, calendar))
+        yield from _at_once(ball, person, now)
         yield from _on_dates(ball, person, calendar)
 
 
-def wanted_of_owner(balls: Iterable[Ball], owners: Iterable[int], calendar: Calendar) -> Iterator[Wanted]:
+def wanted_of_late(balls: Iterable[Ball], calendar: Calendar) -> Iterator[Wanted]:
     """One mail per step and due date about those who are silent; never to someone about their own silence."""
     late = [ball for ball in balls if not ball.closes and ball.due_date is not None]
     ordered = sorted(late, key=lambda ball: (ball.step_id, ball.due_date or date.min))
     for (step_id, due), group in groupby(ordered, key=lambda ball: (ball.step_id, ball.due_date or date.min)):
         silent = list(group)
-        for owner in owners:
-            if all(owner in ball.holders for ball in silent):
+        after = calendar.working_days_after(due, silent[0].escalate_after)
+        for person in silent[0].escalate_to:
+            if all(person in ball.holders for ball in silent):
                 continue
             yield Wanted(
                 cause=f"step:{step_id}:escalation:{due.isoformat()}", rule="escalation", step_id=step_id,
-                task_id=None, recipient_id=owner, due_date=due, due_generation=1, at_once=False,
-                planned_at=calendar.at(calendar.working_days_after(due, ESCALATION_AFTER), MORNING),
+                task_id=None, recipient_id=person, due_date=due, due_generation=1, at_once=False,
+                planned_at=calendar.at(after, MORNING),
             )  # fmt: skip
 
 
-def wanted_of_incident(incident_id: int, owners: Iterable[int], calendar: Calendar, now: datetime) -> Iterator[Wanted]:
+def wanted_of_incident(incident_id: int, owners: Iterable[int], now: datetime) -> Iterator[Wanted]:
     """One mail to each owner about an incident that the engine tries no more: without a person the case stands."""
     for owner in owners:
         yield Wanted(
             cause=f"incident:{incident_id}", rule="incident", step_id=None, task_id=None, recipient_id=owner,
-            planned_at=not_before_morning(now, calendar), due_date=None, due_generation=1, at_once=True,
+            planned_at=now, due_date=None, due_generation=1, at_once=True,
             incident_id=incident_id,
         )  # fmt: skip
 
@@ -120,7 +127,9 @@ def _at_once(ball: Ball, person: int, planned_at: datetime) -> Iterator[Wanted]:
     else:
         # Once per person, whatever becomes of the date: a moved date has a mail of its own.
         yield _wanted(ball, person, "assigned", planned_at, nth="1", at_once=True)
-        if ball.sent_back_at is not None and person == ball.submitted_by:
+        # Who stood in may be gone when it comes back.
+        back = person == ball.submitted_by or ball.submitted_by not in ball.holders
+        if ball.sent_back_at is not None and back:
             yield _wanted(ball, person, "sent_back", planned_at, nth=_stamp(ball.sent_back_at), at_once=True)
     if ball.due_date is not None and ball.told.get(person, ball.due_date) != ball.due_date:
         yield _wanted(ball, person, "due_changed", planned_at, at_once=True)
@@ -129,7 +138,8 @@ def _at_once(ball: Ball, person: int, planned_at: datetime) -> Iterator[Wanted]:
 def _on_dates(ball: Ball, person: int, calendar: Calendar) -> Iterator[Wanted]:
     if ball.due_date is None:
         return
-    opened = not_before_morning(ball.opened_at, calendar)
+    # Whoever is asked that morning is not reminded as well.
+    opened = timing.next_moment(ball.opened_at, calendar, timing.AT_ONCE)
     for before in _reminders(ball, ball.due_date, calendar):
         morning = calendar.at(calendar.working_days_before(ball.due_date, before), MORNING)
         if morning > opened:
@@ -152,7 +162,7 @@ def _wanted(
     return Wanted(
         cause=f"task:{ball.task_id}:{rule}:{nth or ball.due_generation}", rule=rule, step_id=ball.step_id,
         task_id=ball.task_id, recipient_id=person, planned_at=planned_at, due_date=ball.due_date,
-        due_generation=ball.due_generation, at_once=at_once,
+        due_generation=ball.due_generation, at_once=at_once, group_id=ball.group_id, telling=ball.telling,
     )  # fmt: skip
 
 

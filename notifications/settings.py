@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -30,6 +30,18 @@ class Element(Protocol):
     def minutes(self) -> int | None:
         """How long it takes."""
 
+    @property
+    def telling(self) -> str | None:
+        """When people are written to, as `timing.read` reads it."""
+
+    @property
+    def escalate_after(self) -> int | None:
+        """Working days after the due date when somebody is told who is silent."""
+
+    @property
+    def escalate_to(self) -> str | None:
+        """The role that is told then, where it is not the owner."""
+
 
 #: Finds the element of a step in the version of the model that the case is pinned to.
 ElementReader = Callable[[Session, ProcessInstance, Step], Element]
@@ -44,11 +56,18 @@ class NotificationSettings:
     element: ElementReader
     #: How many mails all processes together hand to the mail server in any minute; `sys.maxsize`: as it comes.
     mails_per_minute: int = sys.maxsize
+    #: Keys that sign the links in mails, the present one last; none: mails lead to where one signs in.
+    link_keys: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
 
     @property
     def host(self) -> str:
         """Right side of every Message-ID."""
         return urlsplit(self.base_url).hostname or "localhost"
+
+    @property
+    def choices_url(self) -> str:
+        """Address of the page where people choose when they are written to."""
+        return f"{self.base_url.rstrip('/')}/varsler"
 
     def task_url(self, public_id: str) -> str:
         """Address of a task's page."""
@@ -57,3 +76,7 @@ class NotificationSettings:
     def case_url(self, public_id: str) -> str:
         """Address of a case's page."""
         return f"{self.base_url.rstrip('/')}/saker/{public_id}"
+
+    def meeting_url(self, public_id: str) -> str:
+        """Address of a meeting's page."""
+        return f"{self.base_url.rstrip('/')}/moter/{public_id}"

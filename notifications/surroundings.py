@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session, load_only
 from engine import identity
 from engine.calendar import Calendar
 from engine.model import Community, Group, Incident, ProcessInstance, Step, User, UserTask
+from notifications import preferences, texts
 from notifications.model import Delivery
+from notifications.preferences import Choices
 from notifications.reconciling import holders_of_each
+from notifications.texts import Texts
 
 Row = TypeVar("Row", Community, Group, Incident, ProcessInstance, Step, User, UserTask)
 
@@ -42,6 +45,10 @@ class Surroundings:
     waiting: Mapping[int, Sequence[UserTask]]
     #: Task and recipient -> every mail to that person about it.
     mails: Mapping[tuple[int | None, int], Sequence[Delivery]]
+    #: What the recipients have chosen.
+    choices: Choices
+    #: Community -> its own words in mails.
+    texts: Mapping[int, Texts]
 
 
 def read(session: Session, deliveries: Sequence[Delivery]) -> Surroundings:
@@ -51,8 +58,9 @@ def read(session: Session, deliveries: Sequence[Delivery]) -> Surroundings:
     tasks = _by_id(session, UserTask, (d.task_id for d in deliveries))
     waiting = _waiting(session, {d.step_id for d in deliveries if d.task_id is None and d.step_id is not None})
     named = [task for of_step in waiting.values() for task in of_step]
-    people = {*(d.recipient_id for d in deliveries), *(task.assignee_id for task in named)}
     concerned = [*tasks.values(), *named]
+    asked = (user for task in concerned for user in (task.assignee_id, task.approver_id))
+    people = {*(d.recipient_id for d in deliveries), *asked}
     return Surroundings(
         session=session,
         instances=instances,
@@ -66,6 +74,8 @@ def read(session: Session, deliveries: Sequence[Delivery]) -> Surroundings:
         holders=holders_of_each(session, concerned) if concerned else {},
         waiting=waiting,
         mails=_mails(session, deliveries),
+        choices=preferences.read(session, {d.recipient_id for d in deliveries}, ()),
+        texts=texts.read(session, communities),
     )
 
 

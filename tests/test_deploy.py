@@ -52,7 +52,7 @@ def unit(path: Path) -> configparser.SectionProxy:
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_units_run_commands_that_exist_and_no_more_than_they_may(path: Path) -> None:
     service = unit(path)
-    called = re.search(r"/bin/avtaleflyt (\w+)", service["ExecStart"])
+    called = re.search(r"/bin/avtaleflyt ([a-z]+(?: [a-z]+)?)", service["ExecStart"])
     assert called is not None
     assert called[1] in COMMANDS
     assert service["EnvironmentFile"] == "/etc/avtaleflyt/avtaleflyt.env"
@@ -62,10 +62,11 @@ def test_units_run_commands_that_exist_and_no_more_than_they_may(path: Path) -> 
     assert "CapabilityBoundingSet" in service
 
 
-def test_the_services_have_their_units_and_the_back_up_its_timer() -> None:
+def test_the_services_have_their_units_and_what_recurs_its_timer() -> None:
     started = {re.search(r"avtaleflyt (\w+)", unit(path)["ExecStart"])[1] for path in UNITS}  # type: ignore[index]
-    assert started == {"web", "worker", "backup"}
-    assert "OnCalendar=" in (DEPLOY / "avtaleflyt-backup.timer").read_text()
+    assert started == {"web", "worker", "backup", "mail"}
+    for name in ("backup", "bounces"):
+        assert "OnCalendar=" in (DEPLOY / f"avtaleflyt-{name}.timer").read_text()
 
 
 def test_the_compose_file_runs_commands_that_exist_on_files_that_exist() -> None:

@@ -22,17 +22,30 @@ from web.context import close_session, community, formatter, today
 from web.context import services as current_services
 from web.pages import (
     about,
+    absence,
     agreements,
+    bounces,
+    calendar_feeds,
     cases,
     deliveries,
     demo,
+    leader,
+    links,
+    mail_alarm,
+    mail_texts,
     meetings,
     migration,
     model_trial,
     models,
+    more_time,
+    moving,
+    my_notifications,
     operations,
+    rehearsal,
+    respondents,
     starting,
     tasks,
+    year,
 )
 from web.services import Services
 
@@ -82,8 +95,14 @@ def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
         tasks,
         cases,
         starting,
+        rehearsal,
+        year,
+        bounces,
         deliveries,
+        leader,
         meetings,
+        moving,
+        more_time,
         agreements,
         models,
         model_trial,
@@ -92,11 +111,24 @@ def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
         demo,
         operations,
         health,
+        links,
+        respondents,
+        absence,
+        calendar_feeds,
+        my_notifications,
+        mail_texts,
     ):
         module.pages.enable_openapi = False
         app.register_blueprint(module.pages)
+    owners: Any = respondents.owners  # APIFlask reads the attribute of blueprints that are not its own, too
+    owners.enable_openapi = False
+    app.register_blueprint(owners)
     csrf.exempt(api.blueprint)
+    csrf.exempt(bounces.pages)  # what arrives there is signed
+    for by_link in (links.pages, respondents.pages):
+        csrf.exempt(by_link)  # their forms are bound to their link, and need no cookie
     app.register_blueprint(api.blueprint)
+    csrf.exempt(my_notifications.answer)  # mail programs call it by themselves; its address is signed
     errors.register(app)
     app.before_request(_begin)
     guesses.register(app, settings)
@@ -112,7 +144,7 @@ def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
 
 def locale() -> str:
     """The reader's language: chosen on the page, else the person's own."""
-    return str(session.get("lang", "nb"))
+    return str(session.get("lang") or g.get("language", "nb"))
 
 
 def _begin() -> None:
@@ -120,6 +152,7 @@ def _begin() -> None:
         session["lang"] = request.args["lang"]
     g.request_id = secrets.token_hex(8)
     history.request_id.set(g.request_id)
+    history.via.set(None)
 
 
 def _headers(response: Response) -> Response:
@@ -152,10 +185,17 @@ def _page_context() -> dict[str, Any]:
         "locale": locale(),
         "today": today(),
         "user_links": _user_links(),
+        "mail_alarm": mail_alarm.banner,
     }
 
 
 def _user_links() -> list[tuple[str, str]]:
-    demo_mails = [("/demo/e-post", _("E-poster i demoen"))] if current_services().settings.demo else []
+    demo_pages = [("/demo/e-post", _("E-poster i demoen")), ("/demo/klokke", _("Demoens klokke"))]
     operations = [("/drift", _("Drift"))] if current_user.is_authenticated and current_user.is_admin else []
-    return [("/modeller", _("Modeller")), *operations, *demo_mails]
+    own = [
+        ("/varsler", _("Varsler til meg")),
+        ("/fravaer", _("Meld fravær og stedfortreder")),
+        ("/kalender", _("Kalender")),
+    ]
+    shared = [("/oversikt", _("Oversikt")), ("/e-poster", _("E-poster")), ("/modeller", _("Modeller"))]
+    return [*own, *shared, *operations, *(demo_pages if current_services().settings.demo else [])]

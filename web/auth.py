@@ -79,10 +79,13 @@ def password_fits(user: User | None, password: str) -> bool:
 
 def safe_next(target: str | None) -> str:
     """Where to go after signing in: a path of ours, never another site."""
-    parts = urlsplit(target or "")
-    if parts.scheme or parts.netloc or not (target or "").startswith("/") or (target or "").startswith(("//", "/\\")):
+    wanted = target or ""
+    # Browsers read a backslash as a slash, and leave out what no address holds.
+    odd = "\\" in wanted or not wanted.isprintable() or " " in wanted
+    parts = urlsplit(wanted)
+    if odd or parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
         return url_for("tasks.mine")
-    return target or "/"
+    return wanted
 
 
 @pages.get("/")

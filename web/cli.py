@@ -19,10 +19,12 @@ from web import (
     case_commands,
     commands,
     logs,
+    meeting_commands,
     message_commands,
     migration_commands,
     model_commands,
     operator_commands,
+    rehearsal_commands,
     running,
     upkeep_commands,
 )
@@ -134,6 +136,7 @@ def worker(ctx: click.Context) -> None:
 
 
 main.add_command(migration_commands.migrate)
+main.add_command(meeting_commands.meeting)
 main.add_command(operator_commands.examine)
 main.add_command(operator_commands.report)
 main.add_command(operator_commands.job)
@@ -203,6 +206,9 @@ def plan(
     with commands.planning_session(services(ctx), ctx.obj) as (session, community, now):
         document = commands.plan(session, community, request, now=now, today=day)
     show(document, as_json, lambda: commands.plan_text(document))
+
+
+main.add_command(rehearsal_commands.rehearse)
 
 
 @main.command()
@@ -368,6 +374,16 @@ def community_load(ctx: click.Context, file: Path) -> None:
     with served.database.transaction() as session:
         report = commands.load_community(session, file, now=served.clock())
     click.echo(report)
+
+
+@community.command("links")
+@click.argument("choice", type=click.Choice(["on", "off"]))
+@click.pass_context
+def community_links(ctx: click.Context, choice: str) -> None:
+    """Let mails hold links that act without signing in, or not; off ends those already sent."""
+    with services(ctx).database.transaction() as session:
+        community_of(session, ctx.obj).mail_links = choice == "on"
+    click.echo(f"Links in mails that act without signing in are {choice}.")
 
 
 @main.group()

@@ -203,10 +203,11 @@ def plan_text(document: Mapping[str, Any]) -> str:
 def start(
     session: Session, community: Community, wanted: StartRequest, *, user_key: str, now: datetime, confirmed: str | None
 ) -> str:
-    """Start a case; answers its public id."""
+    """Start a case; answers its public id. What can't be lived as it stands wants a reason of its own."""
     actor = identity.user(session, community.id, user_key)
-    reason = confirmed or "Startet fra kommandolinjen."
-    return starting.start(session, community, wanted, actor=actor, now=now, confirmed=reason).public_id
+    odd = starting.prepare(session, community, wanted, now=now).warnings
+    usual = "Startet fra kommandolinjen." if all(w.severity != "impossible" for w in odd) else None
+    return starting.start(session, community, wanted, actor=actor, now=now, confirmed=confirmed or usual).public_id
 
 
 def start_warnings(session: Session, community: Community, wanted: StartRequest, *, now: datetime) -> list[str]:

@@ -21,6 +21,9 @@ from engine.model import Community
 from web.formatting import Formatter
 from web.services import Services
 
+#: What a request knows of whoever asks; read anew after an act.
+_OF_ONE = ("community", "calendar", "formatter", "person")
+
 
 def services() -> Services:
     """What the application was built with."""
@@ -53,14 +56,21 @@ def now() -> datetime:
 
 def welcome(arrived: Arrival) -> None:
     """This request is that person's. A bearer token is looked at before a cookie, and is not put aside by one."""
-    if "person" not in g:
+    if "person" not in g and "guest" not in g:
         g.person, g.community = arrived.person, arrived.community
 
 
+def come_by_link(user_id: int) -> None:
+    """This request is the person's whom a mail's link was sent to, whoever may be signed in beside it."""
+    g.guest = user_id
+    for name in _OF_ONE:
+        g.pop(name, None)
+
+
 def community() -> Community:
-    """The community this installation serves, or the signed-in person's."""
+    """The community this installation serves, or that of whoever asks."""
     if "community" not in g:
-        if current_user.is_authenticated:
+        if "guest" in g or current_user.is_authenticated:
             g.community = db().get_one(Community, person().community_id)
         else:
             query = select(Community).where(Community.key == services().settings.community)
@@ -91,20 +101,20 @@ def today() -> date:
 
 
 def person() -> Person:
-    """Who is signed in. Raises NotAllowed when nobody is."""
+    """Who is signed in, or came by a mail's link. Raises NotAllowed when nobody did."""
     if "person" not in g:
-        if not current_user.is_authenticated:
+        if "guest" not in g and not current_user.is_authenticated:
             raise NotAllowed(_("Logg inn først."))
-        g.person = identity.person_by_id(db(), current_user.user_id)
+        g.person = identity.person_by_id(db(), g.guest if "guest" in g else current_user.user_id)
     return cast(Person, g.person)
 
 
 @contextmanager
 def acting() -> Iterator[tuple[Session, Person]]:
-    """One unit of work done by the signed-in person; committed at the end, undone whole on any exception."""
+    """One unit of work done by whoever asks; committed at the end, undone whole on any exception."""
     actor = person()
     close_session()
-    for name in ("community", "calendar", "formatter", "person"):
+    for name in _OF_ONE:
         g.pop(name, None)
     with services().database.transaction() as session:
         yield session, actor

@@ -69,7 +69,7 @@ def _database_failed(error: Exception) -> ResponseReturnValue:
 
 
 def _fault(error: Exception) -> ResponseReturnValue:
-    log.exception("unexpected error", extra={"path": request.path})
+    log.exception("unexpected error", extra={"route": request.url_rule.rule if request.url_rule else "unknown"})
     if wants_json():
         return jsonify({"title": "InternalError", "detail": "Something went wrong on our side.", "status": 500}), 500
     return page(500, None)

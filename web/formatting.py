@@ -148,6 +148,11 @@ class Formatter:
     def tidspunkt(self, moment: datetime) -> str:
         return tidspunkt(moment, self.zone, today=self.today, locale=self.locale)
 
+    def month(self, first: date) -> str:
+        """A month as a heading, with its year where it is not this one."""
+        name = (_MONTHS_EN if self.locale == "en" else MONTHS)[first.month - 1].capitalize()
+        return name if first.year == self.today.year else f"{name}{NBSP}{first.year}"
+
     def avstand(self, d: date | datetime) -> str:
         return avstand(_local_day(d, self.zone), self.today, self.calendar, locale=self.locale)
 

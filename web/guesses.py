@@ -21,11 +21,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from engine.clock import utc_now
 from web import api
+from web.pages import links, respondents
 from web.settings import Settings
 
 #: Failures that are let through. A whole town hall may come from one address, a person from many.
 OF_ACCOUNT, OF_ADDRESS = "10 per 15 minutes", "50 per 15 minutes"
-_LOGIN = "auth.login"
+#: Reads of one calendar that are let through; programs ask each hour, or each quarter.
+OF_CALENDAR = "60 per hour"
+#: Open answers to a survey that are taken from one address.
+OF_RESPONDENTS = "60 per 15 minutes"
+_LOGIN, _CALENDAR = "auth.login", "calendar_feeds.read"
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +55,10 @@ def _was_nobody(response: Response) -> bool:
     return response.status_code == 401
 
 
+def _was_no_link(response: Response) -> bool:
+    return response.status_code == 404
+
+
 def _sends_no_token() -> bool:
     return "Authorization" not in request.headers
 
@@ -67,6 +76,14 @@ def register(app: APIFlask, settings: Settings) -> None:
     app.view_functions[_LOGIN] = guarded
     tokens = limiter.shared_limit(OF_ADDRESS, scope="tokens", deduct_when=_was_nobody, exempt_when=_sends_no_token)
     tokens(api.blueprint)
+    unknown = limiter.shared_limit(OF_ADDRESS, scope="links", deduct_when=_was_no_link)
+    unknown(links.pages)
+    limiter.limit(OF_RESPONDENTS, methods=["POST"])(respondents.pages)
+    unknown(respondents.pages)
+    calendars = limiter.shared_limit(OF_ADDRESS, scope="calendars", deduct_when=_was_no_link)
+    reading = limiter.limit(OF_CALENDAR, key_func=lambda: _digest(request.path))
+    read: Any = app.view_functions[_CALENDAR]
+    app.view_functions[_CALENDAR] = calendars(reading(read))
     app.register_error_handler(RateLimitExceeded, lambda error: _wait(limiter))
 
 
@@ -75,7 +92,9 @@ def _wait(limiter: Limiter) -> ResponseReturnValue:
     assert breached is not None, "a limit was just exceeded"
     seconds = max(1, math.ceil(breached.window.reset_time - utc_now().timestamp()))
     log.warning("too many failures", extra={"limit": str(breached.limit)})
-    answer = _problem() if request.path.startswith("/api/") else Response(_page(seconds))
+    # Programs read calendars, and no page.
+    page = "" if request.endpoint == _CALENDAR else _page(seconds)
+    answer = _problem() if request.path.startswith("/api/") else Response(page)
     answer.status_code, answer.headers["Retry-After"] = 429, str(seconds)
     return answer
 
@@ -92,9 +111,11 @@ def _page(seconds: int) -> str:
     wait = format_timedelta(minutes, granularity="minute", threshold=60, locale=str(get_locale() or "nb"))
     return render_template(
         "error.html", heading=_("Vent litt før du prøver igjen"),
-        what_happened=_("E-postadressen og passordet passet ikke sammen for mange ganger."),
+        what_happened=_("E-postadressen og passordet passet ikke sammen for mange ganger.")
+        if request.endpoint == _LOGIN else _("Det har kommet for mange forsøk fra nettverket du er på."),
         remedy=_(
             "Prøv igjen om %(time)s. Har du glemt passordet, kan sekretariatet sende deg en ny invitasjon.", time=wait
-        ),
+        )
+        if request.endpoint == _LOGIN else _("Prøv igjen om %(time)s.", time=wait),
         back_url="/logg-inn", back_text=_("Til innloggingen"),
     )  # fmt: skip

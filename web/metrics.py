@@ -14,6 +14,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.heartbeats import Pulse
+from notifications import alarm
+from notifications.alarm import Hindrance, Late
 from web.figures import Figures, gather
 from web.services import Services
 
@@ -92,12 +94,15 @@ class _Counted(Collector):
         yield built
         try:
             with self._services.database.reading() as session:
-                found = gather(session, self._services.clock())
+                now, settings = self._services.clock(), self._services.settings
+                found = gather(session, now)
+                late = alarm.look(session, now=now, after=settings.mail_late_after, per_minute=settings.mail_per_minute)
         except SQLAlchemyError:
             yield _gauge("avtaleflyt_database_up", "1 when the database answers as it should", 0)
             return
         yield _gauge("avtaleflyt_database_up", "1 when the database answers as it should", 1)
         yield from _gauges(found)
+        yield _late(late)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is asked of the database before the first reading."""
@@ -123,6 +128,13 @@ def _gauges(found: Figures) -> Iterable[Metric]:
     yield _gauge("avtaleflyt_workers_alive", "Processes whose clock has turned lately", found.workers_alive)
 
 
+def _late(late: Late | None) -> Metric:
+    """By what keeps them, so that an alarm can say it."""
+    counts = {each.value: late.count if late and late.hindrance is each else 0 for each in Hindrance}
+    about = "Mails that have not left so long after their time that it is an alarm, by what keeps them"
+    return _by("avtaleflyt_mails_late", about, counts, label="hindrance")
+
+
 def _jobs(found: Figures) -> Iterable[Metric]:
     labels = ("kind", "state")
     counts = GaugeMetricFamily("avtaleflyt_jobs", "Jobs that are not settled", labels=labels)
@@ -138,8 +150,8 @@ def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(name, about, value=value)
 
 
-def _by(name: str, about: str, counts: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, about, labels=("state",))
+def _by(name: str, about: str, counts: Mapping[str, int], *, label: str = "state") -> Metric:
+    family = GaugeMetricFamily(name, about, labels=(label,))
     for value, count in counts.items():
         family.add_metric((value,), count)
     return family

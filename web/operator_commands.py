@@ -1,14 +1,21 @@
 """`avtaleflyt doctor`, `operations`, `job …` and `mail …`: for whoever looks after an installation."""
 
+from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
 from engine import operations
 from engine.clock import utc_now
+from engine.errors import InvalidInput
+from notifications import alarm, bounces
+from notifications.alarm import Hindrance, Late
+from notifications.mailbox import Mailbox, MailboxError
 from web import doctor, operations_report, resending
 from web.cli_parts import community_of, json_option, services, show
 from web.doctor import Finding
+from web.settings import Settings
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
@@ -76,7 +83,37 @@ def job_drop(ctx: click.Context, number: int, reason: str, as_json: bool) -> Non
 
 @click.group()
 def mail() -> None:
-    """Mails that did not arrive."""
+    """Mails that have not left, or did not arrive."""
+
+
+@mail.command("check")
+@json_option
+@click.pass_context
+def mail_check(ctx: click.Context, as_json: bool) -> None:
+    """Say whether mails are late and why; exit 1 when one has not left so many minutes after its time."""
+    served = services(ctx)
+    now, settings = served.clock(), served.settings
+    with served.database.reading() as session:
+        late = alarm.look(session, now=now, after=settings.mail_late_after, per_minute=settings.mail_per_minute)
+    document = {"late": 0} if late is None else {
+        "late": late.count, "since": late.since.isoformat(), "hindrance": late.hindrance.value,
+    }  # fmt: skip
+    show(document, as_json, lambda: _late_text(late))
+    ctx.exit(1 if late else 0)
+
+
+_HINDRANCES = {
+    Hindrance.CLOCK: "no process sends. Start `avtaleflyt serve` or `avtaleflyt worker`",
+    Hindrance.RATE: "as many leave in a minute as AVTALEFLYT_MAIL_PER_MINUTE lets; the rest follow",
+    Hindrance.REFUSED: "the mail server did not take them. See `avtaleflyt deliveries --json` for what it said",
+    Hindrance.SERVER: "nobody has tried them. See whether the mail server answers: `avtaleflyt doctor`",
+}
+
+
+def _late_text(late: Late | None) -> str:
+    if late is None:
+        return "No mail is late."
+    return f"Mails late: {late.count}, the first since {late.since.isoformat()}: {_HINDRANCES[late.hindrance]}."
 
 
 @mail.command("resend")
@@ -93,3 +130,42 @@ def mail_resend(ctx: click.Context, ids: tuple[str, ...], reason: str, as_json: 
         for found in sorted(mails, key=lambda mail: mail.instance_id):  # cases are held in one order by everybody
             resending.send_again(session, found, now=served.clock(), actor_id=None, reason=reason)
     show({"resent": list(ids)}, as_json, lambda: f"Mails sent again: {len(ids)}.")
+
+
+@mail.command("bounces")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE...]")
+@json_option
+@click.pass_context
+def mail_bounces(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Read what came back from the mailbox of AVTALEFLYT_BOUNCE_IMAP_HOST, or from files; exit 1 when it can't."""
+    served = services(ctx)
+    counts: Counter[str] = Counter()
+
+    def handle(raw: bytes) -> None:
+        found = bounces.read(raw)
+        if found is None:
+            counts["unread"] += 1
+            return
+        with served.database.transaction() as session:
+            counts[bounces.record(session, found, now=served.clock())] += 1
+
+    if files:
+        for file in files:
+            handle(file.read_bytes())
+    else:
+        try:
+            _mailbox(served.settings).read_reports(handle)
+        except MailboxError as error:
+            raise InvalidInput(str(error)) from error
+    document = {name: counts[name] for name in (*bounces.Outcome, "unread")}
+    show(document, as_json, lambda: ", ".join(f"{name} {count}" for name, count in document.items()))
+
+
+def _mailbox(settings: Settings) -> Mailbox:
+    if not settings.bounce_imap_host:
+        raise InvalidInput("There is no mailbox to read. Set AVTALEFLYT_BOUNCE_IMAP_HOST, or name files.")
+    return Mailbox(
+        host=settings.bounce_imap_host, port=settings.bounce_imap_port, tls=settings.bounce_imap_tls,
+        user=settings.bounce_imap_user, password=settings.bounce_imap_password.get_secret_value(),
+        folder=settings.bounce_imap_folder,
+    )  # fmt: skip

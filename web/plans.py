@@ -9,6 +9,8 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
+from agreements import plan_checks, plan_proposals
+from agreements.findings import Finding
 from agreements.functions import FUNCTIONS
 from agreements.starting import Prepared
 from engine import identity, planning, rehearsing
@@ -18,10 +20,10 @@ from engine.deployments import element
 from engine.form_answers import MONTHS
 from engine.model import Community
 from engine.planning import PlannedStep, Reason
-from engine.rehearsing import Onlooker, StartArguments
+from engine.rehearsing import Onlooker
 from notifications import delivery, reconciling
 from notifications.settings import NotificationSettings
-from web.formatting import antall, dag, virkedager
+from web.formatting import antall, dag, liste, virkedager
 
 _BODIES = {"ssu": "SSU", "au": "AU", "meeting": "møtet", "in_force": "ikrafttredelsen"}
 
@@ -47,6 +49,12 @@ class Step:
     #: What is odd about the date, such as "i høstferien"; empty when nothing is.
     note: str
     reminders: tuple[date, ...]
+    #: Where it stands in the model, as dates by hand name it.
+    place: str
+    #: Was its date set by hand? `derived` is then what the model would say.
+    by_hand: bool
+    derived: date | None
+    closes: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +72,12 @@ class CasePlan:
 
     steps: tuple[Step, ...]
     mails: tuple[PlannedMail, ...]
+    #: In words, what stops the plan or leaves too little time; `findings` has the same and more, with what to do.
     warnings: tuple[str, ...]
+    #: What to take a stand on before the start: what is odd about the meetings and about the plan.
+    findings: tuple[Finding, ...] = ()
+    #: Where the plan stands still, in words; empty when it comes to its end.
+    stopped: str = ""
 
 
 class _Postbox:
@@ -111,10 +124,7 @@ class _Postbox:
 def plan_for(session: Session, community: Community, prepared: Prepared, *, now: datetime) -> CasePlan:
     """Rehearse the case and read the plan; nothing is changed."""
     postbox = _Postbox()
-    start = StartArguments(
-        definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
-        roles=prepared.roles, owner_group=prepared.owner_group,
-    )  # fmt: skip
+    start = plan_proposals.arguments(prepared)
     onlooker = Onlooker(elapsed=postbox.elapsed, happened=postbox.happened)
     rehearsal = rehearsing.rehearse(session, start, now=now, functions=FUNCTIONS, onlooker=onlooker)
     planned = planning.steps(rehearsal)
@@ -123,16 +133,50 @@ def plan_for(session: Session, community: Community, prepared: Prepared, *, now:
     today = calendar.local_date(now)
     steps = tuple(_step(s, prepared.facts, calendar, today) for s in planned)
     stopped = [f"Planen stopper: {rehearsal.stopped}"] if rehearsal.stopped else []
-    return CasePlan(steps=steps, mails=postbox.mails, warnings=(*_tight(planned), *stopped))
+    around = plan_checks.surroundings(session, community)
+    of_plan = plan_checks.findings(planned, around, calendar, today)
+    # What is over already is said once, for all of it.
+    odd = (*prepared.warnings, *(f for f in of_plan if f.code != "due_before_open" or f.date >= today))
+    return CasePlan(
+        steps=steps, mails=postbox.mails, warnings=(*_tight(planned), *stopped),
+        findings=plan_proposals.with_next_meeting(session, community, prepared, odd, now=now),
+        stopped=rehearsal.stopped,
+    )  # fmt: skip
 
 
 def _step(step: PlannedStep, facts: Mapping[str, date], calendar: Calendar, today: date) -> Step:
     return Step(
         element=step.element, call_path=step.call_path, name=step.name, round=step.round, role=step.role,
         performers=step.performers, total=step.total, opens=step.opens, due=step.due, working_days=step.working_days,
-        slack=step.slack, basis=step.basis, reason=reason_words(step.reason, facts, step.due, today),
-        note=note_words(step.due, calendar), reminders=step.reminders,
+        slack=step.slack, basis=step.basis, reason=_why(step, facts, today),
+        note=note_words(step.due, calendar), reminders=step.reminders, place=step.place, by_hand=step.by_hand,
+        derived=step.derived, closes=step.closes,
     )  # fmt: skip
+
+
+def _why(step: PlannedStep, facts: Mapping[str, date], today: date) -> str:
+    if step.by_hand:
+        derived = f", modellen regner ut {dag(step.derived, None, today=today)}" if step.derived else ""
+        return f"Satt for hånd{derived}"
+    text = reason_words(step.reason, facts, step.due, today)
+    moved = moved_words(step.reason, today)
+    return f"{text}, {moved}" if moved else text
+
+
+def moved_words(reason: Reason, today: date) -> str:
+    """What closed days did to the date: "flyttet fra 1. mai, helligdag"; empty where nothing is to be said."""
+    if reason.moved_from is not None and reason.why is not None:
+        if reason.why == "weekend" and reason.rule in ("last_working_day", "first_working_day_of"):
+            return ""  # a month's last working day says so itself
+        return f"flyttet fra {dag(reason.moved_from, None, today=today)}, {closed_words(reason.why)}"
+    closed = [f"{dag(day, None, today=today)} er {closed_words(why)}" for day, why in reason.skipped]
+    return liste(closed)
+
+
+def closed_words(why: str) -> str:
+    """Why nobody works on a day."""
+    kind, _, _name = why.partition(":")
+    return {"holiday": "helligdag", "weekend": "helg", "july": "ferie", "eve": "fridag"}.get(kind, "stengt")
 
 
 def reason_words(reason: Reason, facts: Mapping[str, date], due: date | None, today: date) -> str:

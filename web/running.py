@@ -24,6 +24,7 @@ from engine.scheduling import EmbeddedClock
 from notifications import mailer
 from notifications.local_server import KeepingReceiver, LocalServer, free_port
 from web import app, auth, demo_data, logs, migrating
+from web.mail_watch import MailWatch
 from web.services import Services, build
 from web.settings import Settings
 
@@ -124,7 +125,7 @@ class _Working:
     def __init__(self, services: Services, kind: str) -> None:
         self.pulse = Pulse(services.database, kind=kind, version=version("avtaleflyt"))
         self._clock = EmbeddedClock(services.database, services.kinds, services.clock)
-        self._clock.beat = self.pulse.beat
+        self._clock.beat = MailWatch(services.database, services.settings, self.pulse.beat).beat
         self._parts: list[Part] = [self._clock]
         if services.settings.dispatcher == "procrastinate":
             hints = dispatching().Hints(services.database, services.clock)

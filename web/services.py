@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from agreements.functions import FUNCTIONS
-from engine import deployments, jobs, messages, scheduling, service_tasks
+from engine import absences, deployments, jobs, messages, scheduling, service_tasks
 from engine.clock import Clock, shifted, utc_now
 from engine.database import Database
 from engine.errors import InvalidInput
@@ -32,6 +32,7 @@ class Services:
     def handlers(self) -> Mapping[str, jobs.Handler]:
         """What the engine's jobs do."""
         return {
+            **absences.handlers(),
             **delivery.handlers(self.notifications),
             **messages.handlers(),
             **service_tasks.handlers(FUNCTIONS),
@@ -66,7 +67,10 @@ def build(settings: Settings, *, clock: Clock = utc_now, mailer: Mailer | None =
         clock=shifted(clock, lambda: _offset(database)) if settings.demo else clock,
         mailer=mailer or PatientMailer(smtp(settings), clock),
         notifications=NotificationSettings(
-            base_url=settings.address, element=deployments.element, mails_per_minute=settings.mail_per_minute
+            base_url=settings.address,
+            element=deployments.element,
+            mails_per_minute=settings.mail_per_minute,
+            link_keys=settings.signing_keys,
         ),
     )
 

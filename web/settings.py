@@ -1,6 +1,7 @@
 """Every setting, read once from the environment (`AVTALEFLYT_*`), frozen and passed down."""
 
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,18 @@ class Settings(BaseSettings):
     # Twelve of these, and the two minutes for a verdict, must fit into a mail's lease.
     smtp_timeout: float = Field(20, gt=0, le=30, description="Seconds to wait for the mail server")
     mail_per_minute: int = Field(600, ge=1, description="Mails that all processes together send in any minute")
+    mail_late_minutes: int = Field(
+        10, ge=1, description="Minutes after its time at which a mail that has not left is late"
+    )
+    bounce_imap_host: str = Field("", description="IMAP server of the mailbox to which mails come back; empty: none")
+    bounce_imap_port: int = Field(993, description="Its port")
+    bounce_imap_tls: bool = Field(True, description="Encrypt the connection to it")
+    bounce_imap_user: str = Field("", description="User at the IMAP server")
+    bounce_imap_password: SecretStr = Field(SecretStr(""), description="Password at the IMAP server")
+    bounce_imap_folder: str = Field("INBOX", description="Folder with what came back")
+    bounce_secret: SecretStr = Field(
+        SecretStr(""), description="Signs what a mail provider reports to /e-post/retur; empty: nothing is received"
+    )
     demo: bool = Field(False, description="Show the page where one chooses who one is; never where data is real")
     trusted_proxies: int = Field(
         0, ge=0, description="Proxies in front that tell the reader's address; 0: none is believed"
@@ -48,9 +61,18 @@ class Settings(BaseSettings):
     )
 
     @property
+    def mail_late_after(self) -> timedelta:
+        """How long after its time a mail that has not left raises the alarm."""
+        return timedelta(minutes=self.mail_late_minutes)
+
+    @property
     def address(self) -> str:
         """The public address without a slash at its end."""
         return self.base_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    def signing_keys(self) -> tuple[str, ...]:
+        """The former keys that are still accepted, and last the present one."""
+        return (*(key for key in self.secret_key_fallbacks.split(",") if key), self.signing_key())
 
     def signing_key(self) -> str:
         """The secret key, made once into a file when none is set."""

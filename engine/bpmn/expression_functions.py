@@ -28,27 +28,27 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,16}")
 
 
 def _working_days_before(calendar: Calendar, d: object, n: object) -> date:
-    return calendar.working_days_before(as_date(d), as_int(n))
+    return calendar.out_of_july(calendar.working_days_before(as_date(d), as_int(n)), later=False)
 
 
 def _working_days_after(calendar: Calendar, d: object, n: object) -> date:
-    return calendar.working_days_after(as_date(d), as_int(n))
+    return calendar.out_of_july(calendar.working_days_after(as_date(d), as_int(n)), later=True)
 
 
 def _last_working_day(calendar: Calendar, d: object, months_before: object = 0) -> date:
-    return calendar.last_working_day(as_date(d), as_int(months_before))
+    return calendar.out_of_july(calendar.last_working_day(as_date(d), as_int(months_before)), later=False)
 
 
 def _first_working_day_of(calendar: Calendar, d: object, months_before: object = 0) -> date:
-    return calendar.first_working_day_of(as_date(d), as_int(months_before))
+    return calendar.out_of_july(calendar.first_working_day_of(as_date(d), as_int(months_before)), later=True)
 
 
 def _working_day_on_or_before(calendar: Calendar, d: object) -> date:
-    return calendar.working_day_on_or_before(as_date(d))
+    return calendar.out_of_july(calendar.working_day_on_or_before(as_date(d)), later=False)
 
 
 def _working_day_on_or_after(calendar: Calendar, d: object) -> date:
-    return calendar.working_day_on_or_after(as_date(d))
+    return calendar.out_of_july(calendar.working_day_on_or_after(as_date(d)), later=True)
 
 
 def _working_days_between(calendar: Calendar, a: object, b: object) -> int:

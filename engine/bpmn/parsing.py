@@ -14,7 +14,7 @@ from engine.bpmn import activities, event_elements, gateways, markers
 from engine.bpmn.decisions import Decision
 from engine.bpmn.elements import Element, Flow, Mappings
 from engine.bpmn.event_definitions import EventDefinition, Vocabulary, definition_of, vocabulary
-from engine.bpmn.reading import CAMUNDA, NS, Model, properties_of, tag
+from engine.bpmn.reading import CAMUNDA, NS, Model, UserTaskElement, properties_of, tag
 from engine.bpmn.tokens import ScopeSpec
 from engine.errors import Finding, ModelRefused
 
@@ -61,6 +61,16 @@ class Specification:
             if (call := model.calls.get(segment.partition("[")[0])) is not None:
                 model = self.models[call.called]
         return model
+
+    def user_task_at(self, call_path: str, element_id: str) -> UserTaskElement | None:
+        """The user task at that place; None where the path leads nowhere or there is none."""
+        above: list[str] = []
+        for segment in filter(None, call_path.split("/")):
+            drawn = self.model_at("/".join(above)).process.iter()
+            if all(node.get("id") != segment.partition("[")[0] for node in drawn):
+                return None
+            above.append(segment)
+        return self.model_at(call_path).user_tasks.get(element_id)
 
 
 def compile_models(

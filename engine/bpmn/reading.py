@@ -96,6 +96,21 @@ class UserTaskElement:
         """What the button says."""
         return self.properties.get("action")
 
+    @property
+    def telling(self) -> str | None:
+        """When people are written to about it: `at once`, `daily 15` or `weekly 0 8`."""
+        return self.properties.get("telling")
+
+    @property
+    def escalate_after(self) -> int | None:
+        """Working days after the due date when somebody is told who is silent."""
+        return _whole(self.properties.get("escalateAfter", ""))
+
+    @property
+    def escalate_to(self) -> str | None:
+        """The role that is told then, where it is not the owner."""
+        return self.properties.get("escalateTo")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:

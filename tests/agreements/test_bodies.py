@@ -127,18 +127,3 @@ def test_a_past_day_but_not_today() -> None:
 def test_a_warning_carries_its_date() -> None:
     [warning] = bodies.meeting_warnings(CALENDAR, SSU, date(2026, 11, 27), TODAY)
     assert warning.date == date(2026, 11, 27)
-
-
-# --- AU before SSU ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("au", [date(2026, 11, 5), date(2026, 11, 27)])
-def test_au_before_or_on_the_day_of_ssu(au: date) -> None:
-    bodies.check_order(au, date(2026, 11, 27))
-
-
-def test_au_after_ssu_is_refused_with_both_dates() -> None:
-    with pytest.raises(InvalidInput) as refused:
-        bodies.check_order(date(2027, 1, 14), date(2026, 11, 27))
-    assert "AU 14. januar 2027 er etter SSU 27. november 2026" in refused.value.message
-    assert "velg et AU-møte senest 27. november 2026" in refused.value.message

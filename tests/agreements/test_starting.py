@@ -157,10 +157,26 @@ def test_deadlines_that_are_over_before_the_start_are_counted(session: Session, 
     assert late.message == ("To frister er alt gått ut. «Lag utkast» skulle vært ferdig 27. april, og én til er over.")
 
 
-def test_au_after_ssu_is_refused_at_the_au_field(session: Session, community: Community) -> None:
-    error = refused(session, community, replace(EVALUATION, meetings={"ssu": AU, "au": SSU}))
-    assert error.data["field"] == "au"
-    assert "AU forbereder saken for SSU" in error.message
+def test_au_after_ssu_is_a_choice_between_meetings_that_fit(session: Session, community: Community) -> None:
+    late = replace(EVALUATION, meetings={"ssu": SSU, "au": date(2026, 12, 10)})
+    finding = next(w for w in prepare(session, community, late, now=NOW).warnings if w.code == "au_after_ssu")
+    assert (finding.severity, finding.fact) == ("impossible", "au")
+    assert "AU forbereder saken for SSU" in finding.message
+    known = session.scalars(select(Meeting).where(Meeting.key == "au-2026-11-05")).one()
+    assert [(p.label, p.meetings) for p in finding.proposals] == [
+        ("Bytt til AU 5. november", {"au": known.public_id})
+    ]  # fmt: skip
+
+
+def test_a_full_meeting_is_said_with_the_next_that_has_room(session: Session, community: Community) -> None:
+    ssu = session.scalars(select(Body).where(Body.key == "ssu")).one()
+    ssu.capacity = 1
+    bodies.add_meeting(session, ssu, date(2026, 12, 10))
+    actor = identity.user(session, community.id, "sekretariatet")
+    start(session, community, EVALUATION, actor=actor, now=NOW, confirmed="ja")
+    finding = next(w for w in prepare(session, community, EVALUATION, now=NOW).warnings if w.code == "meeting_full")
+    assert finding.message == "SSU 27. november er fullt. Møtet har plass til én sak, og så mange er alt meldt."
+    assert finding.alternatives == (date(2026, 12, 10),)
 
 
 @pytest.mark.parametrize(

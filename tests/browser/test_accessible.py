@@ -14,6 +14,8 @@ PAGES = {
         "{case}/e-post",
         "/saker/start", "/saker/start?velg=1&prosess=delavtale_evaluering&avtale=helhetlige-pasientforlop", "/moter",
         "/avtaler", "/avtaler/helhetlige-pasientforlop", "/demo/e-post", "/sok?q=pasient", "/finnes-ikke",
+        "/fravaer", "/kalender", "/e-poster?organ=larvik", "/oversikt", "/oversikt/ssu",
+        "/varsler", "/varsler/grupper/sekretariat", "/tekster", "/tekster/reminder/nb",
     ],
     "radgiver.larvik": ["/oppgaver", "{task}", "{task}/gi-videre", "{case}"],
     "kommunalsjef.horten": ["/oppgaver", "{task}"],

@@ -140,7 +140,8 @@ def test_an_owner_starts_an_evaluation_and_a_party_answers_and_approves(site: Si
     world.fill(world.task(instance_id, "inform_and_start").id)
     world.clock.to(date(2026, 9, 1), 8, 30)
     site.drain()
-    assert site.mails_to("radgiver.larvik@example.org")[0].startswith("Svar innen 30. september")
+    # The survey and the steering data come in one mail.
+    assert site.mails_to("radgiver.larvik@example.org")[0].startswith("To oppgaver venter på deg, alle har frist 30.")
 
     # When the adviser fills it in
     adviser = site.visit("radgiver.larvik")

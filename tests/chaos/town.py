@@ -25,6 +25,7 @@ from sqlalchemy import CompoundSelect, func, literal, or_, select, union_all, up
 from sqlalchemy.orm import Session, joinedload
 
 from engine import deployments, identity, task_forms, user_tasks
+from engine.calendar import Calendar
 from engine.clock import utc_now
 from engine.database import Database
 from engine.model import ApiToken, ClockOffset, Community, Job, ProcessInstance, User, UserTask
@@ -35,6 +36,8 @@ from tests.fakes import OSLO, START
 from tests.world import AGREEMENT, AU, EVALUATION, MEETING_CASE, SSU
 
 SECRET_KEY = "only for tests, and long enough for that"
+#: When people are written to, and act.
+CALENDAR = Calendar(zone=OSLO)
 #: What a mail takes to its server, and the server's word back, in seconds: long enough to die in.
 LATENCY = 0.005
 #: People who act at the same time.
@@ -332,9 +335,10 @@ class Town:
         else:
             wanted = now
         local = wanted.astimezone(OSLO)
-        if local.hour < 10:
-            return _ten(local.date())
-        return wanted if local.hour < 16 else _ten(local.date() + timedelta(days=1))
+        # Nobody is written to in a weekend or on a holiday, and nobody acts before they are told.
+        if not CALENDAR.is_working_day(local.date()) or local.hour >= 16:
+            return _ten(CALENDAR.working_days_after(local.date(), 1))
+        return max(wanted, _ten(local.date()))
 
     # --- acting -------------------------------------------------------------------------------------------------------
 

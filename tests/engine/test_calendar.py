@@ -234,3 +234,11 @@ def test_every_moment_of_a_day_has_its_local_date(day: date) -> None:
 @given(some_date, st.frozensets(some_date, max_size=20))
 def test_more_closing_days_never_bring_a_deadline_nearer_to_the_meeting(day: date, closed: frozenset[date]) -> None:
     assert Calendar(closed=closed).working_days_before(day, 10) <= CALENDAR.working_days_before(day, 10)
+
+
+def test_july_is_left_for_june_or_august_where_it_is_not_allowed() -> None:
+    strict = Calendar(july_allowed=False)
+    assert strict.out_of_july(date(2026, 7, 15), later=False) == date(2026, 6, 30)
+    assert strict.out_of_july(date(2026, 7, 15), later=True) == date(2026, 8, 3)
+    assert strict.out_of_july(date(2026, 6, 15), later=True) == date(2026, 6, 15)
+    assert Calendar().out_of_july(date(2026, 7, 15), later=True) == date(2026, 7, 15)

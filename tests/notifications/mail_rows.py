@@ -52,6 +52,9 @@ class SurveyElement:
     subject: str | None = "Svar innen {due}: {case}"
     action: str | None = "Svar nå"
     minutes: int | None = 15
+    telling: str | None = None
+    escalate_after: int | None = None
+    escalate_to: str | None = None
 
 
 class Case:

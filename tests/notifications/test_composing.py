@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from notifications.composing import InvalidAddress, Message, compose, email_message
+from notifications import composing
+from notifications.bundles import compose_all
+from notifications.composing import InvalidAddress, Message, compose, email_message, template_of
 from notifications.facts import Facts, Role
 from notifications.mailer import wire_format
+from notifications.moves import ChangedDate, News
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -112,9 +115,59 @@ def words_of(html: str) -> _Words:
     return parser
 
 
-@pytest.mark.parametrize("name", MAILS)
+#: Each of them in each language; Bokmål's snapshots bear no language.
+EVERY = {
+    name if locale == "nb" else f"{name}.{locale}": replace(facts, locale=locale)
+    for locale in ("nb", "nn", "en")
+    for name, facts in MAILS.items()
+}
+MOVE = News(
+    meeting="SSU", reason="Direktøren er syk", new=date(2026, 12, 4), old=date(2026, 11, 27), task="", url=SURVEY.url,
+    changes=(
+        ChangedDate(case="Evaluering", step="Svar", old=date(2026, 9, 30), new=date(2026, 10, 7)),
+        ChangedDate(case="Evaluering", step="Lag mandat", old=None, new=None),
+    ),
+)  # fmt: skip
+_MOVED = replace(SURVEY, role=Role.PERFORMER, party=None, due=MOVE.new, former_due=MOVE.old, subject=None)
+EVERY |= {
+    name if locale == "nb" else f"{name}.{locale}": replace(facts, locale=locale)
+    for locale in ("nb", "nn", "en")
+    for name, facts in {
+        "dates_changed": replace(_MOVED, rule="dates_changed", news=MOVE),
+        "more_time_given": replace(_MOVED, rule="more_time_answered", news=MOVE),
+        "more_time_refused": replace(_MOVED, rule="more_time_answered", news=MOVE, due=None),
+        "invitation": replace(_MOVED, rule="invitation", role=Role.CONTACT, former_due=None),
+        "invitation_called_off": replace(_MOVED, rule="invitation", role=Role.CONTACT, called_off=True),
+        "invitation_moved": replace(_MOVED, rule="invitation", role=Role.CONTACT, name="Dialogmøte 1"),
+        "uncovered": replace(
+            _MOVED,
+            rule="uncovered",
+            role=Role.OWNER,
+            name="Kommunalsjef Larvik",
+            former_due=None,
+            action=None,
+            url="https://avtaleflyt.example.org/saker/sakensnummer",
+        ),
+        "stands_in": replace(SURVEY, stands_in_for="Kommunalsjef Larvik"),
+    }.items()
+}
+CHOICES = "https://avtaleflyt.example.org/varsler"
+REMINDER = replace(MAILS["reminder_3"], choices_url=CHOICES)
+BUNDLES = {
+    "tasks": (REMINDER, PLAN),
+    "same_date": (REMINDER, replace(REMINDER, party="Færder kommune", url=f"{SURVEY.url}x")),
+    "messages": (MAILS["escalation"], MAILS["incident"], LATE),
+}
+TOGETHER = {
+    f"bundle_{name}" if locale == "nb" else f"bundle_{name}.{locale}": [replace(facts, locale=locale) for facts in said]
+    for locale in ("nb", "nn", "en")
+    for name, said in BUNDLES.items()
+}
+
+
+@pytest.mark.parametrize("name", [*EVERY, *TOGETHER])
 def test_mail_says_what_its_snapshot_says(name: str) -> None:
-    message = compose(MAILS[name])
+    message = compose_all(TOGETHER[name]) if name in TOGETHER else compose(EVERY[name])
     contents = {"txt": f"Emne: {message.subject}\n\n{message.text}", "html": message.html}
     files = {SNAPSHOTS / f"{name}.{suffix}": content for suffix, content in contents.items()}
     new = [file for file in files if not file.exists()]
@@ -129,22 +182,23 @@ def test_subject_is_the_users_own_words(name: str) -> None:
     assert compose(MAILS[name]).subject == SUBJECTS[name]
 
 
-@pytest.mark.parametrize("name", MAILS)
+@pytest.mark.parametrize("name", [*EVERY, *TOGETHER])
 def test_text_and_html_say_the_same(name: str) -> None:
-    message = compose(MAILS[name])
-    html = words_of(message.html)
-    text = message.text.replace(f":\n{MAILS[name].url}", "").split()
-    assert [w for w in html.words if w not in MAILS[name].community.split()] == [
-        w for w in text if w not in MAILS[name].community.split()
-    ]
+    said = TOGETHER.get(name) or [EVERY[name]]
+    message = compose_all(said)
+    html, text = words_of(message.html), message.text
+    for facts in sorted(said, key=lambda facts: -len(facts.url)):
+        text = text.replace(f":\n{facts.url}", "")
+    community = SURVEY.community.split()
+    assert [w for w in html.words if w not in community] == [w for w in text.split() if w not in community]
 
 
-@pytest.mark.parametrize("name", MAILS)
+@pytest.mark.parametrize("name", EVERY)
 def test_mail_has_one_button_and_reads_in_a_minute(name: str) -> None:
-    message = compose(MAILS[name])
+    message = compose(EVERY[name])
     html = words_of(message.html)
-    assert html.links == [MAILS[name].url, "mailto:sekretariatet@example.org"]
-    above_the_line = html.words[: html.words.index("Spørsmål?")]
+    assert html.links == [EVERY[name].url, "mailto:sekretariatet@example.org"]
+    above_the_line = html.words[: html.words.index("Questions?" if name.endswith(".en") else "Spørsmål?")]
     assert len(above_the_line) < 110
     assert max(len(line) for line in message.text.splitlines()) <= 72
 
@@ -163,6 +217,65 @@ def test_what_people_wrote_is_shown_not_run() -> None:
     assert "&amp;lt;" not in message.html
     assert "<script>x</script> & Co" in message.text
     assert "{{ 7*7 }}" in message.text
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_what_is_gathered_has_a_button_for_each(name: str) -> None:
+    said = TOGETHER[name]
+    links = words_of(compose_all(said).html).links
+    chosen = [CHOICES] if any(facts.choices_url for facts in said) else []
+    assert links == [*(facts.url for facts in said), "mailto:sekretariatet@example.org", *chosen]
+
+
+def test_every_mail_is_there_in_every_language() -> None:
+    folder = Path(composing.__file__).parent / "templates"
+    found = [{str(f.relative_to(folder / lang)) for f in (folder / lang).rglob("*.*")} for lang in ("nb", "nn", "en")]
+    assert found[0] == found[1] == found[2]
+    assert {template_of(facts) for facts in EVERY.values()} == {f.name for f in (folder / "nb").iterdir() if f.is_dir()}
+
+
+@pytest.mark.parametrize("locale", ["no", "", "de"])
+def test_a_language_we_do_not_have_is_bokmal(locale: str) -> None:
+    assert compose(replace(SURVEY, locale=locale)) == compose(SURVEY)
+
+
+OWN = "Kjære {party}: {name} innen {due}, {days}. {why}"
+
+
+def own(**parts: str) -> Facts:
+    """A reminder with the secretariat's own words."""
+    return replace(REMINDER, texts={("reminder", "nb"): parts})
+
+
+def test_own_words_stand_for_the_standard_ones() -> None:
+    message = compose(own(subject="Husk {case}", lead=OWN))
+    assert message.subject == "Husk evaluering av delavtale om helhetlige pasientforløp"
+    said = " ".join(message.text.split())
+    assert "Kjære Larvik kommune: Svar på undersøkelsen innen 30. september, tre virkedager. Du får dette fordi" in said
+    assert "Vi har ikke fått svar" not in message.text
+    assert "Rekker du det ikke?" in message.text
+
+
+def test_own_words_of_another_mail_or_language_change_nothing() -> None:
+    words = {("overdue", "nb"): {"lead": "Nei"}, ("reminder", "en"): {"lead": "No"}}
+    assert compose(replace(REMINDER, texts=words)) == compose(REMINDER)
+
+
+def test_words_that_lack_a_value_give_way_to_the_standard_ones() -> None:
+    nobody = replace(own(lead=OWN), party=None)
+    assert compose(nobody) == compose(replace(nobody, texts={}))
+
+
+@pytest.mark.parametrize(
+    "nasty", ["{{ 7*7 }}", "{% for x in y %}", "<script>x</script>", "${x}", "%s", "\r\nBcc: a@b.no"]
+)
+def test_own_words_are_shown_not_run(nasty: str) -> None:
+    message = compose(own(subject=nasty, heading=nasty, lead=nasty, below=nasty))
+    assert "49" not in message.html
+    assert "<script" not in message.html
+    assert "\n" not in message.subject
+    # What looks like an unknown placeholder, which cannot be kept, gives way to the standard words.
+    assert (" ".join(nasty.split()) in message.text) != (message == compose(REMINDER))
 
 
 def test_task_without_a_due_date_says_none() -> None:

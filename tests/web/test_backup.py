@@ -360,7 +360,7 @@ def filled_as(version: str, backend: str, templates: Templates, living: World) -
         connection.execute(text("DELETE FROM community"))
         schema = MetaData()
         schema.reflect(connection)
-        with living.database.reading() as session:
+        with living.database.reading() as session, restoring._in_any_order(connection):
             for table in Base.metadata.sorted_tables:
                 if table.name in schema.tables:
                     there = schema.tables[table.name]

@@ -11,6 +11,7 @@ from engine import history as engine_history
 from engine import user_tasks
 from engine.model import HistoryEvent, Incident, ProcessInstance, Step, UserTask
 from notifications.model import Delivery
+from tests.web.test_moving import fields
 from tests.world import World
 from web.timeline import Meeting, Row, Span, draw
 
@@ -250,7 +251,10 @@ def test_moving_a_date_moves_the_deadlines(world: World, survey: ProcessInstance
     dates = {f"fact-{name}": day for name, day in survey.facts.items()}
     given = {**dates, "reason": "AU er flyttet", "revision": survey.revision}
     assert "Ingen dato er endret" in owner.post(address, data=given).text
-    assert owner.post(address, data={**given, "fact-au": "2026-11-12"}).status_code == 303
+    seen = owner.post(address, data={**given, "fact-au": "2026-11-12"})
+    assert "Se hva som følger med" in seen.text
+    assert world.instance(survey.id).facts["au"] == "2026-11-05"
+    assert owner.post(address, data=fields(seen.text)).status_code == 303
     assert world.instance(survey.id).facts["au"] == "2026-11-12"
     assert world.task(survey.id, "hold_dialogue_meetings").due_date == date(2026, 10, 22)
 

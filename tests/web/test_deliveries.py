@@ -1,7 +1,7 @@
 """The mails of a case in pages: what did not arrive and how to mend it, and mails that show themselves safely."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -153,3 +153,80 @@ def test_a_planned_mail_reads_as_it_will_on_its_day(world: World, survey: Proces
 @pytest.mark.parametrize("wanted", ["alle", "feil", "usikkert", "planlagt", "framme", "avlyst", "tull"])
 def test_every_filter_is_answered(survey: ProcessInstance, client_for: Client, wanted: str) -> None:
     assert "E-poster i saken" in _page(client_for(OWNER), f"/saker/{survey.public_id}/e-post?vis={wanted}&alle=1")
+
+
+# --- the mails of all cases -------------------------------------------------------------------------------------------
+
+
+def test_the_board_shows_every_case_and_is_chosen_sorted_and_mended(
+    world: World, survey: ProcessInstance, client_for: Client, services: Any, mailer: RecordingMailer
+) -> None:
+    owner = client_for(OWNER)
+    text = _page(owner, "/e-poster")
+    assert text.index("Lagre og send på nytt") < text.index("Alle e-poster") < text.index("Planlagt</th>")
+    assert survey.title in text
+    for query, there, gone in (
+        ("vis=feil", "Rett adressen", "Rådgiver helse, Larvik"),
+        ("vis=planlagt", "Ti virkedager igjen", "Rådgiver helse, Larvik"),
+        ("hvem=LARVIK", "Rådgiver helse, Larvik", "Rådgiver helse, Horten"),
+        ("organ=larvik", "Rådgiver helse, Larvik", "Rådgiver helse, Horten"),
+        ("sak=finnes+ikke", "Ingen e-poster her", "<table"),
+        ("fra=2027-01-01&til=2027-01-02", "Ingen e-poster her", "<table"),
+    ):
+        listed = _page(owner, f"/e-poster?{query}").partition('id="alle"')[2]
+        assert there in listed, query
+        assert gone not in listed, query
+    recipients = _page(owner, "/e-poster?vis=framme&sorter=mottaker")
+    assert recipients.index("Rådgiver helse, Færder") < recipients.index("Rådgiver helse, Larvik")
+    for odd in ("side=99999", "side=x", "fra=9999-12-31&til=0001-01-01", "vis=tull&sorter=tull", "organ=%00"):
+        assert owner.get(f"/e-poster?{odd}").status_code == 200, odd
+    failed = _mails(world, survey, state="failed")[0]
+    address = f"/e-post/{failed.public_id}/adresse"
+    assert "Alle e-poster" in owner.post(address, data={"address": "nei", "back": "alle"}).text
+    given = {"address": "ny.holmestrand@example.org", "back": "alle"}
+    assert owner.post(address, data=given).headers["Location"] == "/e-poster"
+    _drain(services, world)
+    assert mailer.subjects_to("ny.holmestrand@example.org")
+    assert "Lagre og send på nytt" not in _page(owner, "/e-poster")
+
+
+def test_the_board_of_one_who_owns_nothing_has_their_own_mails(survey: ProcessInstance, client_for: Client) -> None:
+    text = _page(client_for("radgiver.larvik"), "/e-poster")
+    assert "Rådgiver helse, Larvik" in text
+    assert "Lagre og send på nytt" not in text
+    assert "Rådgiver helse, Horten" not in text
+
+
+def test_a_mail_that_has_not_left_is_said_to_whoever_can_act(
+    world: World, survey: ProcessInstance, client_for: Client
+) -> None:
+    planned = min(mail.planned_at for mail in _mails(world, survey, state="planned"))
+    owner, banner = client_for(OWNER), "er forsinket"
+    for minutes, waits in ((-1, "Planlagt"), (9, "I kø"), (10, "Forsinket")):
+        world.clock.set(planned + timedelta(minutes=minutes))
+        text = _page(owner, f"/saker/{survey.public_id}/e-post")
+        assert (banner in text) == (minutes == 10)
+        assert waits in text
+    for page in ("/oppgaver", "/e-poster"):
+        assert "ingen prosess er i gang" in _page(owner, page)
+        assert banner not in _page(client_for("radgiver.larvik"), page)
+
+
+def test_a_mail_that_says_things_of_several_cases_is_read_by_who_may_read_them_all(
+    world: World, survey: ProcessInstance, client_for: Client
+) -> None:
+    [first, second] = _mails(world, survey, state="sent")[:2]
+    other = world.start()
+    with world.database.transaction() as session:
+        carrier, carried = session.get_one(Delivery, first.id), session.get_one(Delivery, second.id)
+        carried.carrier_id, carried.recipient_id = carrier.id, carrier.recipient_id
+        carried.subject = carried.body_text = carried.body_html = None
+    owner = client_for(OWNER)
+    for mail in (first, second):
+        assert owner.get(f"/e-post/{mail.public_id}/innhold").text.count("<html") == 1
+    with world.database.transaction() as session:
+        elsewhere = session.get_one(ProcessInstance, other)
+        elsewhere.owner_id = elsewhere.owner_group_id = None
+        session.get_one(Delivery, second.id).instance_id = other
+    assert "Bare mottakeren kan lese den" in _page(owner, f"/e-post/{first.public_id}")
+    assert owner.get(f"/e-post/{first.public_id}/innhold").status_code == 404

@@ -26,6 +26,7 @@ NAMES = Names(
 class Event:
     kind: str
     actor_id: int | None = 1
+    on_behalf_of_id: int | None = None
     task_id: int | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -94,6 +95,14 @@ def test_an_unknown_kind_is_told_without_failing() -> None:
                 data={"old": {"ssu": "2026-11-27"}, "new": {"ssu": "2026-12-03", "in_force": "2027-01-01"}},
             ),
             "Sekretariatet flyttet møtet i SSU fra 27/11 til 3/12 og satte datoen for ikrafttredelse til 1/1.",
+        ),
+        (
+            Event("date-set", data={"place": "answer_survey", "old": None, "new": "2026-09-25"}),
+            "Sekretariatet satte fristen for «Svar på undersøkelsen» for hånd: 25/9.",
+        ),
+        (
+            Event("date-released", data={"place": "ssu/publish", "old": "2026-12-10"}),
+            "Sekretariatet lot modellen regne ut fristen for «Publiser» igjen.",
         ),
         (Event("incident", data={"element": "publish"}), "Saken stanset ved «Publiser» fordi noe automatisk feilet."),
         (Event("reminded", data={"mails": 3}), "Sekretariatet sendte tre påminnelser."),

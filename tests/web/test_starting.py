@@ -1,5 +1,6 @@
 """The four pages of a start: Hva, Møter, Hvem, Planen."""
 
+import json
 import random
 import string
 from collections.abc import Callable
@@ -144,12 +145,14 @@ def test_a_process_about_an_agreement_asks_for_it(secretary: Client) -> None:
     assert "Velg avtalen som skal evalueres." in answer.text
 
 
-def test_au_after_ssu_is_said_at_the_meeting_with_the_choice_kept(secretary: Client, world: World) -> None:
+def test_au_after_ssu_is_a_choice_on_the_plan(secretary: Client, world: World) -> None:
     what(secretary)
     answer = when(secretary, world, **{"mote-au": "annen", "dato-au": "2026-12-01"})
-    assert answer.status_code == 422
-    assert "AU forbereder saken for SSU" in answer.text
-    assert 'value="2026-12-01"' in answer.text
+    assert answer.status_code == 303
+    who(secretary)
+    plan = " ".join(secretary.get("/saker/start/plan").text.split())
+    assert "AU 1. desember er etter SSU 27. november" in plan
+    assert "Bytt til AU 5. november" in plan
 
 
 def test_a_date_beside_another_marked_meeting_is_not_ignored(secretary: Client, world: World) -> None:
@@ -213,8 +216,9 @@ def test_warnings_need_a_reason_before_the_start(secretary: Client, world: World
 def test_another_date_makes_the_plan_anew_before_anything_starts(secretary: Client, world: World) -> None:
     begin(secretary, world, **{"mote-ssu": "annen", "dato-ssu": "2026-12-04"})
     page = secretary.get("/saker/start/plan").text
-    assert "Bytt til torsdag 3.\u00a0desember" in page
-    answer = start(secretary, page, **{"valg-0": "ssu=ssu:2026-12-03"})
+    assert "Bytt til 3.\u00a0desember" in page
+    proposal = json.dumps({"meetings": {"ssu": "ssu:2026-12-03"}, "dates": {}})
+    answer = start(secretary, page, **{"valg-0": proposal})
     assert answer.location == "/saker/start/plan"
     assert instances(world) == []
     page = secretary.get("/saker/start/plan").text
@@ -291,3 +295,24 @@ def test_a_stranger_is_sent_to_sign_in(app: Any) -> None:
 @pytest.mark.parametrize("page", ["moter", "hvem", "plan"])
 def test_a_later_page_without_a_beginning_leads_to_the_first(secretary: Client, page: str) -> None:
     assert secretary.get(f"/saker/start/{page}").location == "/saker/start"
+
+
+def test_a_due_date_set_by_hand_is_marked_survives_another_meeting_and_is_given_back(
+    secretary: Client, world: World
+) -> None:
+    begin(secretary, world)
+    page = secretary.get("/saker/start/plan").text
+    form = {"_hand": "1", "hand-steg": "inform_and_start", "hand-dato": "2026-08-26"}
+    assert start(secretary, page, **form).status_code == 303
+    proposal = json.dumps({"meetings": {"ssu": "ssu:2026-12-03"}, "dates": {}})
+    start(secretary, page, **{"valg-0": proposal})
+    page = secretary.get("/saker/start/plan").text
+    assert "Satt for hånd" in page
+    assert 'href="/saker/start/provekjor"' in page
+    assert "onsdag 26.\u00a0august" in page
+    assert "torsdag 3.\u00a0desember" in page
+    start(secretary, page, _slipp="inform_and_start")
+    assert "onsdag 26.\u00a0august" not in secretary.get("/saker/start/plan").text
+    assert start(secretary, page, **form | {"hand-dato": ""}).location.endswith("/saker/start/plan#hand")
+    assert start(secretary, page, **form | {"hand-steg": "nowhere"}).status_code == 422
+    assert start(secretary, page, **{"valg-0": '{"meetings": 1}'}).status_code == 422

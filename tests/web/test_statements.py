@@ -70,8 +70,8 @@ def test_pages_cost_few_statements_however_much_is_about(world: World, client_fo
         (OWNER, f"/oppgaver/{task.public_id}"), (OWNER, f"/saker/{instance.public_id}"),
         (PARTY, f"/saker/{instance.public_id}"), (OWNER, f"/saker/{instance.public_id}/historikk"),
         (OWNER, "/saker"), (PARTY, "/saker?vis=mine"), (OWNER, "/oppgaver/ferdige"), (OWNER, "/moter"),
-        (OWNER, "/avtaler"), (OWNER, "/modeller"), (OWNER, "/sok?q=Sak"), (OWNER, "/api/v1/tasks"),
-        (PARTY, "/api/v1/tasks?assignee=me"),
+        (OWNER, "/avtaler"), (OWNER, "/modeller"), (OWNER, "/e-poster"), (PARTY, "/e-poster"),
+        (PARTY, "/oversikt"), (OWNER, "/sok?q=Sak"), (OWNER, "/api/v1/tasks"), (PARTY, "/api/v1/tasks?assignee=me"),
     }  # fmt: skip
     browsers = {key: client_for(key) for key in (OWNER, PARTY)}
     few = {page: len(asked(world, browsers[page[0]], page[1])) for page in pages}

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from engine import deployments, identity, process_instances
 from engine.bpmn.execution import Execution
-from engine.model import Community, Job, ProcessInstance, UserTask
+from engine.model import Community, Job, ProcessInstance, Step, UserTask
 from notifications import delivery
 from notifications.model import Delivery
 from tests.fakes import OSLO, RecordingMailer, oslo
@@ -21,11 +21,16 @@ MOST_TURNS = 500
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that left: when, to whom by key, and its subject."""
+    """What left about one thing: when, to whom by key, the mail's subject and text, and the element it is about.
+
+    Several such may have left as one mail, and then have its subject and text.
+    """
 
     at: datetime
     to: str
     subject: str
+    text: str
+    element: str
 
     @property
     def day(self) -> date:
@@ -137,17 +142,22 @@ class Story:
         return {task.item or "": task for task in done}
 
     def mails(self, *, since: date | None = None, rule: str | None = None) -> list[Mail]:
-        """The case's mails that left, by time."""
+        """What the case had to say that left, by time."""
         with self.world.database.reading() as session:
             people = {u.id: u.key for u in session.scalars(select(identity.User))}
             query = select(Delivery).where(Delivery.instance_id == self.case, Delivery.state == "sent")
             rows = session.scalars(query.order_by(Delivery.sent_at, Delivery.id)).all()
+            elements = {step.id: step.element_id for step in session.scalars(select(Step))}
+        worded = {row.id: (row.subject or "", row.body_text or "") for row in rows}
         sent = [
-            Mail(row.sent_at, people[row.recipient_id], row.subject or "")
+            Mail(
+                row.sent_at, people[row.recipient_id], *worded[row.carrier_id or row.id], elements.get(row.step_id, "")
+            )
             for row in rows
             if row.sent_at is not None and (rule is None or row.rule.partition(":")[0] == rule)
         ]
-        assert len(rows) == len(self._mailer.messages), "a mail left that no row knows of"
+        carriers = [row for row in rows if row.carrier_id is None]
+        assert len(carriers) == len(self._mailer.messages), "a mail left that no row knows of"
         return [mail for mail in sent if since is None or mail.day >= since]
 
     def message_ids(self) -> list[str]:

@@ -81,7 +81,8 @@ def then_the_mails_of_the_story_are_these(story: Story) -> None:
         (day(6, 16), "Siste dag i dag: planlegg og avklar parter innen 16. juni"),
     ]
     # The survey is sent to the seven contacts, and to nobody else, in the morning of the first working day of September
-    asked = [m for m in story.mails() if m.subject == f"Svar innen 30. september: {CASE}"]
+    asked = [m for m in story.mails(rule="assigned") if m.element == "answer_survey"]
+    assert all("Svar for" in m.text for m in asked)
     assert {m.to for m in asked} == CONTACTS
     assert {(m.day, m.at.hour) for m in asked} == {(day(9, 1), 6)}  # eight o'clock in Oslo
     # AU gets its own words, the parties theirs
@@ -91,7 +92,7 @@ def then_the_mails_of_the_story_are_these(story: Story) -> None:
     # A step of fewer than ten working days has no early reminders, and no mail leaves twice
     of_minutes = [m for m in story.mails(since=SSU) if "referat" in m.subject]
     assert {m.day for m in of_minutes} == {SSU, day(12, 4)}
-    assert len(set(story.message_ids())) == len(story.mails())
+    assert len(set(story.message_ids())) == len(story.message_ids())
     # Nobody is written to before eight in the morning
     assert all(m.at.hour >= 6 for m in story.mails())
 
@@ -118,17 +119,9 @@ def test_a_survey_that_four_of_seven_answered_closes_with_its_four_answers(story
         party: f"Virker godt hos {party}" for party in PARTIES[:4]
     }
     # And those who had answered were not reminded after that, while the others and their approver were
-    reminded = {
-        m.to for m in story.mails(since=day(9, 12), rule="reminder") if "svar" in m.subject and "Svar" not in m.subject
-    }
-    silent_survey = {
-        m.to
-        for m in story.mails(since=day(9, 26))
-        if m.subject == "Siste dag i dag: vi mangler svar fra Larvik kommune"
-    }
-    assert "radgiver.larvik" in reminded & silent_survey
-    to_holmestrand = [m.subject for m in story.mails(since=day(9, 12)) if m.to == "radgiver.holmestrand"]
-    assert not any(s.startswith("Ti virkedager igjen: svar") for s in to_holmestrand)
+    reminded = [m for m in story.mails(since=day(9, 12), rule="reminder") if m.element == "answer_survey"]
+    assert [m.day for m in reminded if m.to == "radgiver.larvik"] == [day(9, 16), day(9, 25), day(9, 30)]
+    assert "radgiver.holmestrand" not in {m.to for m in reminded}
     assert [m.day for m in story.mails(rule="approval") if m.to == "kommunalsjef.tonsberg"] == [day(9, 18)]
     # And the case goes on with the numbers
     story.does("hold_dialogue_meetings", on=day(10, 15))
@@ -307,9 +300,7 @@ def test_when_ssu_is_moved_everything_that_hangs_on_it_moves_with_one_mail_each(
     assert story.waits()["hold_dialogue_meetings"] == ("sekretariat", day(10, 15))
     # And each contact has one mail about it
     moved = story.mails()[before:]
-    of_survey = [
-        m for m in moved if m.to in CONTACTS and "30. oktober" in m.subject and "styringsdata" not in m.subject
-    ]
+    of_survey = [m for m in moved if m.element == "answer_survey"]
     assert {m.to for m in of_survey} == CONTACTS
-    assert all(m.subject.startswith("Ny frist: 30. oktober") for m in moved)
+    assert all("Ny frist: fredag 30. oktober" in m.text for m in moved)
     assert len({(m.to, m.subject) for m in moved}) >= len(CONTACTS)

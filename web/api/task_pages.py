@@ -123,14 +123,15 @@ def _ways(person: Person, wanted: Wanted) -> list[_Way]:
 
 
 def _concerns(person: Person) -> list[ColumnElement[bool]]:
-    theirs = [UserTask.assignee_id == person.id, UserTask.approver_id == person.id]
-    theirs += [UserTask.candidate_group_id == group_id for group_id in sorted(person.group_ids)]
+    acts_for = sorted(person.acts_for)
+    theirs = [column == user_id for user_id in acts_for for column in (UserTask.assignee_id, UserTask.approver_id)]
+    theirs += [UserTask.candidate_group_id == group_id for group_id in sorted(person.acts_in)]
     return theirs
 
 
 def _owns(person: Person) -> list[ColumnElement[bool]]:
-    owned = [ProcessInstance.owner_id == person.id]
-    return owned + [ProcessInstance.owner_group_id == group_id for group_id in sorted(person.group_ids)]
+    owned = [ProcessInstance.owner_id == user_id for user_id in sorted(person.acts_for)]
+    return owned + [ProcessInstance.owner_group_id == group_id for group_id in sorted(person.acts_in)]
 
 
 def _where(condition: ColumnElement[bool]) -> _Way:

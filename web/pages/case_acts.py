@@ -15,6 +15,7 @@ from flask_login import login_required
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from agreements import moving as changes
 from engine import history, identity, process_instances, steering, task_forms, user_tasks
 from engine.errors import NotFound, Stale
 from engine.form_definitions import Option
@@ -23,7 +24,17 @@ from engine.model import ProcessInstance, Step, User, UserTask
 from notifications import reconciling
 from web import forms
 from web.context import acting, db, formatter, now, person, services, today
-from web.pages import act_forms, case_facts, case_history, case_mending, case_standing, case_status, task_documents
+from web.pages import (
+    act_forms,
+    case_facts,
+    case_history,
+    case_mending,
+    case_standing,
+    case_status,
+    moving,
+    sent_back,
+    task_documents,
+)
 
 OUTCOME = case_history.OUTCOME
 
@@ -34,6 +45,7 @@ def register(pages: Blueprint) -> None:
         endpoint = view.__name__
         answered = login_required(act_forms.shown_again(view))
         pages.add_url_rule(f"/saker/<id>/{address}", endpoint, answered, methods=["GET", "POST"])
+    pages.app_context_processor(sent_back.for_other_pages)
     case_mending.register(pages)
     case_standing.register(pages)
 
@@ -268,7 +280,7 @@ def cancel(id: str) -> ResponseReturnValue:
 
 
 def dates(id: str) -> ResponseReturnValue:
-    """Move the dates that others hang on; every derived date follows."""
+    """Move the dates that others hang on, when what follows has been seen; every derived date follows."""
     instance = act_forms.own(db(), person(), id)
     bound = case_facts.dates_of(db(), instance)
     if act_forms.is_shown():
@@ -281,10 +293,8 @@ def dates(id: str) -> ResponseReturnValue:
         problems.append(act_forms.Problem(field=field, message=_("Ingen dato er endret.")))
     if problems:
         return act_forms.page("dates.html", instance, problems, bound=bound, wanted=_wanted(bound))
-    with acting() as (session, actor):
-        held = act_forms.locked(session, actor, id)
-        process_instances.set_facts(session, held, moved, now=now(), actor_id=actor.id, reason=reason)
-    return act_forms.done(id, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
+    change = changes.of_case(instance, facts=moved)
+    return moving.on_case(instance, change, reason, _("Datoen er endret. Fristene som henger på den, har fulgt med."))
 
 
 def _moved(bound: Sequence[case_facts.Bound], problems: list[act_forms.Problem]) -> dict[str, date]:
@@ -320,4 +330,6 @@ _ROUTES: Mapping[str, Callable[..., ResponseReturnValue]] = {
     "hopp-over": skip,
     "avslutt": cancel,
     "datoer": dates,
+    "frist": moving.by_hand,
+    "nytt-mote": sent_back.choose,
 }

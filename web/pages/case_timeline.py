@@ -87,7 +87,7 @@ _plans = _Plans(200)
 
 def plan_of(session: Session, instance: ProcessInstance) -> tuple[PlannedStep, ...]:
     """The case rehearsed from its start with the dates it has now; empty where it can't be rehearsed."""
-    what = [instance.id, instance.definition_id, instance.facts, instance.pins, instance.roles]
+    what = [instance.id, instance.definition_id, instance.facts, instance.pins, instance.roles, instance.hand_dates]
     key = json.dumps(what, sort_keys=True)
     held = _plans.get(key)
     if held is None:
@@ -102,6 +102,7 @@ def _rehearse(session: Session, instance: ProcessInstance) -> tuple[PlannedStep,
     start = StartArguments(
         definition_id=instance.definition_id, title=instance.title, data=instance.data,
         facts={name: date.fromisoformat(day) for name, day in instance.facts.items()}, roles=instance.roles,
+        hand_dates={place: date.fromisoformat(day) for place, day in instance.hand_dates.items()},
         owner=owner.key if owner and owner.active else None, owner_group=group.key if group else None,
     )  # fmt: skip
     try:
@@ -252,15 +253,26 @@ def view(
     today = words.today
     shown = [stage for stage in found if stage.plan or stage.rows]
     rows = [row for stage in shown if (row := _row(stage, calendar, today, words)).planned or row.actual]
-    marks = [Meeting(label=f"{name} {_short(day)}", day=day) for name, day in meetings.items()]
-    drawing = draw(
-        _grouped(rows), marks, today,
-        month=lambda d: _MONTHS[d.month - 1],
-        today_label=_("I dag, %(day)s", day=words.dag(today)),
-    )  # fmt: skip
+    drawing = drawn(_grouped(rows), meetings, words)
     return TimelineView(
         verdict=_verdict(shown, calendar, words), title=_("Tidslinje for %(case)s", case=title),
         about=_about(shown, meetings, words), drawing=drawing, items=tuple(_items(shown, meetings, calendar, words)),
+    )  # fmt: skip
+
+
+def row_of(stage: Stage, name: str, calendar: Calendar, words: Formatter) -> Row | None:
+    """A stage as a row called `name`; None where nothing says when."""
+    found = replace(_row(stage, calendar, words.today, words), name=_fitted(name))
+    return found if found.planned or found.actual else None
+
+
+def drawn(rows: Sequence[Row], meetings: Mapping[str, date], words: Formatter) -> Drawing | None:
+    """The drawing of these rows, however many; `meetings` are names and days."""
+    marks = [Meeting(label=f"{name} {_short(day)}", day=day) for name, day in meetings.items()]
+    return draw(
+        rows, marks, words.today,
+        month=lambda d: _MONTHS[d.month - 1],
+        today_label=_("I dag, %(day)s", day=words.dag(words.today)),
     )  # fmt: skip
 
 

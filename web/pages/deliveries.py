@@ -1,10 +1,14 @@
 """The mails of a case: what was sent, what will be, what did not arrive, and how to mend it."""
 
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import partial
+
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.register_file import is_address
@@ -16,8 +20,9 @@ from notifications import composing, delivery, facts, surroundings
 from notifications.composing import Message
 from notifications.model import Delivery
 from web import resending
-from web.context import acting, db, formatter, now, person, services
-from web.pages import delivery_views
+from web.context import acting, calendar, db, formatter, now, person, services, today
+from web.pages import delivery_board, delivery_views, mail_alarm
+from web.pages.delivery_board import Choice
 
 pages = Blueprint("deliveries", __name__)
 #: Sent mails shown before "Vis … til".
@@ -37,20 +42,77 @@ def of_case(id: str) -> ResponseReturnValue:
     return _list(instance)
 
 
+@pages.get("/e-poster")
+@login_required  # type: ignore[untyped-decorator]
+def every() -> ResponseReturnValue:
+    """The mails of all cases; who owns no case sees those to themselves."""
+    return _board()
+
+
+def _board(typed: str = "", refused: str = "", problem: str = "") -> str:
+    choice, words = _choice(), formatter()
+    found = delivery_board.board(db(), person(), choice, calendar())
+    unmended = delivery_board.unmended(db(), person())
+    planned = [mail for mail in found.mails if mail.state == "planned"]
+    watch = mail_alarm.watch()
+    each = [delivery_views.planned_row([mail], words, watch) for mail in planned]
+    bodies, parties = delivery_board.groups(db(), person())
+    return render_template(
+        "deliveries/every.html", choice=choice, board=found, filters=delivery_views.FILTERS,
+        summary=delivery_views.counted_in_words(found.counts), bodies=bodies, parties=parties,
+        bounced=unmended, unreached=delivery_views.unreached(unmended),
+        planned=delivery_views.planned_rows(planned, words, watch) if choice.sorting == "tid" else each,
+        sent=delivery_views.sent_rows(found.mails, words, watch, keep_order=True), typed=typed, refused=refused,
+        problem=problem, sortings=delivery_board.SORTINGS, owns=True, back="alle",
+        late_minutes=services().settings.mail_late_minutes,
+    )  # fmt: skip
+
+
+def _choice() -> Choice:
+    args = request.args
+    text = {
+        name: " ".join(args.get(name, "").split())[: delivery_board.MAX_LENGTH] for name in ("organ", "hvem", "sak")
+    }
+    first = _day("fra", today() - timedelta(days=delivery_board.BEFORE))
+    last = _day("til", today() + timedelta(days=delivery_board.AFTER))
+    return Choice(
+        wanted=_one_of("vis", delivery_views.FILTERS), sorting=_one_of("sorter", delivery_board.SORTINGS),
+        group=text["organ"], person=text["hvem"], case=text["sak"], first=min(first, last), last=max(first, last),
+        page=args.get("side", 1, type=int),
+    )  # fmt: skip
+
+
+def _one_of(name: str, known: Sequence[str]) -> str:
+    given = request.args.get(name, "")
+    return given if given in known else known[0]
+
+
+def _day(name: str, otherwise: date) -> date:
+    try:
+        given = date.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return otherwise
+    # A year far off is no day that this machine can reckon with.
+    return given if abs(given - today()) < timedelta(days=36500) else otherwise
+
+
 def _list(instance: ProcessInstance, typed: str = "", refused: str = "", problem: str = "") -> str:
     owns = identity.owns(person(), instance)
     mails = delivery_views.mails_of(db(), instance, recipient_id=None if owns else person().id)
     wanted = request.args.get("vis", "alle")
     chosen = delivery_views.chosen(mails, wanted)
     words = formatter()
-    sent = delivery_views.sent_rows(chosen, words)
+    watch = mail_alarm.watch()
+    sent = delivery_views.sent_rows(chosen, words, watch)
     shown = sent if request.args.get("alle") else sent[:FIRST]
     return render_template(
         "deliveries/of_case.html", instance=instance, owns=owns, total=len(mails),
         summary=delivery_views.in_words(mails), counts=delivery_views.counts(mails),
         filters=delivery_views.FILTERS, wanted=wanted,
         bounced=delivery_views.bounced(mails) if owns else [],
-        unreached=delivery_views.unreached(mails) if owns else (), planned=delivery_views.planned_rows(chosen, words),
+        unreached=delivery_views.unreached(mails) if owns else (), back="",
+        planned=delivery_views.planned_rows(chosen, words, watch), late_minutes=services().settings.mail_late_minutes,
+        alarm=mail_alarm.of_case(instance.id) if owns else None,
         sent=shown, more=len(sent) - len(shown), typed=typed, refused=refused, problem=problem,
     )  # fmt: skip
 
@@ -64,7 +126,7 @@ def show(id: str) -> ResponseReturnValue:
     mail = next(m for m in delivery_views.mails_of(db(), instance, recipient_id=row.recipient_id) if m.public_id == id)
     return render_template(
         "deliveries/show.html", mail=mail, instance=instance, message=message, void=void,
-        status=delivery_views.status_of(mail), owns=identity.owns(person(), instance),
+        status=delivery_views.status_of(mail, mail_alarm.watch()), owns=identity.owns(person(), instance),
     )  # fmt: skip
 
 
@@ -98,8 +160,11 @@ def _may_read(reader: Person, row: Delivery, instance: ProcessInstance) -> bool:
 
 def _content(row: Delivery) -> tuple[Message | None, str]:
     """What was said, or what would be said at the time it is planned for; and why it would not be."""
-    if row.body_html is not None:
-        return Message(subject=row.subject or "", text=row.body_text or "", html=row.body_html), ""
+    said = db().get_one(Delivery, row.carrier_id) if row.carrier_id is not None else row
+    if said.body_html is not None:
+        if not _may_read_all(said):
+            return None, _("Den gikk i samme e-post som noe fra andre saker. Bare mottakeren kan lese den.")
+        return Message(subject=said.subject or "", text=said.body_text or "", html=said.body_html), ""
     if row.state != "planned":
         return None, _("Den ble aldri sendt, fordi den ikke trengtes lenger.")
     moment = max(row.planned_at, now())
@@ -107,6 +172,15 @@ def _content(row: Delivery) -> tuple[Message | None, str]:
     if isinstance(found, facts.Void):
         return None, _("Slik saken er nå, blir den ikke sendt.")
     return composing.compose(found), ""
+
+
+def _may_read_all(mail: Delivery) -> bool:
+    """One mail may say things of several cases: whoever it is to reads them, and who steers them all."""
+    if mail.recipient_id == person().id:
+        return True
+    said = (Delivery.id == mail.id) | (Delivery.carrier_id == mail.id)
+    query = select(ProcessInstance).join(Delivery, Delivery.instance_id == ProcessInstance.id).where(said)
+    return all(identity.owns(person(), instance) for instance in db().scalars(query))
 
 
 # --- mending ----------------------------------------------------------------------------------------------------------
@@ -121,29 +195,50 @@ def resend(id: str) -> ResponseReturnValue:
         resending.send_again(session, row, now=now(), actor_id=actor.id)
         public_id = instance.public_id
     flash(_("E-posten sendes på nytt nå."), "success")
-    return redirect(url_for("deliveries.of_case", id=public_id), 303)
+    return redirect(_back(public_id), 303)
 
 
 @pages.post("/e-post/<id>/adresse")
 @login_required  # type: ignore[untyped-decorator]
 def correct_address(id: str) -> ResponseReturnValue:
-    """Correct the recipient's address, and send everything in the case that did not reach them."""
+    """Correct the recipient's address, and send everything that did not reach them in the cases one steers."""
     address = request.form.get("address", "").strip()
-    row, instance = _own(db(), person(), id)
+    _row, instance = _own(db(), person(), id)
     if not is_address(address):
-        return _list(instance, address, id, _("Skriv en e-postadresse, for eksempel navn@kommune.no.")), 422
+        problem = _("Skriv en e-postadresse, for eksempel navn@kommune.no.")
+        return (_board if _came_from_board() else partial(_list, instance))(address, id, problem), 422
     with acting() as (session, actor):
-        row, _instance = _own(session, actor, id)
-        held = process_instances.locked(session, row.instance_id)
+        row, instance = _own(session, actor, id)
+        public_id = instance.public_id
         user = session.get_one(User, row.recipient_id)
         _require_may_correct(actor, user)
-        user.email = address
-        history.record(session, held, "address-corrected", now=now(), actor_id=actor.id, user=user.key)
-        for failed in session.scalars(_failed_to(row)):
-            delivery.send_again(session, failed, now=now())
-        name, public_id = user.name, held.public_id
+        _correct(session, actor, user, address, also=row.instance_id)
+        name = user.name
     flash(_("Adressen til %(name)s er rettet, og e-posten sendes på nytt.", name=name), "success")
-    return redirect(url_for("deliveries.of_case", id=public_id), 303)
+    return redirect(_back(public_id), 303)
+
+
+def _correct(session: Session, actor: Person, user: User, address: str, *, also: int) -> None:
+    """The new address, in the history of each case whose mails it lets leave."""
+    failed = select(Delivery).where(Delivery.recipient_id == user.id, Delivery.state == "failed")
+    steered = failed.join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
+    found = session.scalars(steered.where(delivery_board.steered_by(actor))).all()
+    user.email = address
+    # Cases are held in one order by everybody.
+    for instance_id in sorted({also, *(mail.instance_id for mail in found)}):
+        held = process_instances.locked(session, instance_id)
+        history.record(session, held, "address-corrected", now=now(), actor_id=actor.id, user=user.key)
+        for mail in session.scalars(failed.where(Delivery.instance_id == instance_id)).all():
+            delivery.send_again(session, mail, now=now())
+
+
+def _came_from_board() -> bool:
+    return request.form.get("back") == "alle"
+
+
+def _back(public_id: str) -> str:
+    """The page that the form was on."""
+    return url_for("deliveries.every") if _came_from_board() else url_for("deliveries.of_case", id=public_id)
 
 
 def _own(session: Session, actor: Person, public_id: str) -> tuple[Delivery, ProcessInstance]:
@@ -156,9 +251,3 @@ def _require_may_correct(actor: Person, user: User) -> None:
     # Whoever holds the address gets the invitations: an administrator's is not for others to change.
     if user.is_admin and not actor.is_admin:
         raise NotAllowed(_("Bare en administrator kan rette adressen til en administrator."))
-
-
-def _failed_to(row: Delivery) -> Select[Delivery]:
-    return select(Delivery).where(
-        Delivery.instance_id == row.instance_id, Delivery.recipient_id == row.recipient_id, Delivery.state == "failed"
-    )

@@ -1,24 +1,30 @@
-"""The demo's inbox: every mail that the local server took in, for everyone it was sent to."""
+"""What only the demo has: the inbox of everyone that a mail was sent to, and the clock that one moves by hand."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as parsing
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import login_required
 from markupsafe import Markup
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
+from engine.errors import InvalidInput
 from engine.model import User
 from notifications.model import ReceivedMail
-from web.context import db, services
+from web import demo_clock
+from web.context import calendar, close_session, db, now, services
 
 pages = Blueprint("demo", __name__, url_prefix="/demo")
 
 PAGE = 50
+#: A day that is chosen begins at this local time, when the mails leave.
+_MORNING = time(8)
 #: The mail's own styles and nothing else; its links may take over the window when someone presses them.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -103,3 +109,52 @@ def _letter(number: int) -> Letter:
 def _part(message: EmailMessage, kind: str) -> str:
     body = message.get_body(preferencelist=(kind,))
     return str(body.get_content()).strip() if body is not None else ""
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+@pages.route("/klokke", methods=["GET", "POST"])
+@login_required  # type: ignore[untyped-decorator]
+def clock() -> ResponseReturnValue:
+    """What time it is in the demo, what comes next, and what happened when it was moved."""
+    if request.method == "POST":
+        return _move()
+    since, until = _moment("fra"), _moment("til")
+    happened = demo_clock.told(services(), since, until) if since and until else None
+    due = demo_clock.next_event(services())
+    return render_template("demo/clock.html", now=now(), next=max(due, now()) if due else None, happened=happened)
+
+
+def _move() -> ResponseReturnValue:
+    close_session()  # what is due is done in transactions of its own
+    try:
+        happened = demo_clock.advance(services(), _target())
+    except InvalidInput as error:
+        flash(error.message, "warning")
+        return redirect(url_for("demo.clock"), 303)
+    since, until = happened.since.isoformat(), happened.until.isoformat()
+    return redirect(url_for("demo.clock", fra=since, til=until), 303)
+
+
+def _target() -> datetime:
+    """Until when, as the pressed button says."""
+    if "uke" in request.form:
+        return now() + timedelta(days=7)
+    if "hendelse" in request.form:
+        due = demo_clock.next_event(services())
+        if due is None:
+            raise InvalidInput(_("Ingenting er planlagt. Noen må svare på en oppgave først."))
+        return max(due, now())
+    try:
+        return calendar().at(date.fromisoformat(request.form.get("dag", "")), _MORNING)
+    except ValueError:
+        raise InvalidInput(_("Velg en dag.")) from None
+
+
+def _moment(name: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

@@ -19,6 +19,7 @@ MINOR = frozenset(
 #: What happens inside a party before its answer is given; nobody else's business.
 INTERNAL = frozenset(
     {"draft-saved", "claimed", "released", "submitted", "sent-back", "document-added", "document-removed"}
+    | {"links-revoked", "link-renewed"}
 )
 
 
@@ -29,6 +30,8 @@ class Event(Protocol):
     def kind(self) -> str: ...
     @property
     def actor_id(self) -> int | None: ...
+    @property
+    def on_behalf_of_id(self) -> int | None: ...
     @property
     def task_id(self) -> int | None: ...
     @property
@@ -69,7 +72,12 @@ class Names:
 
 def sentence(event: Event, names: Names) -> str:
     """What happened. A kind that is new to this version says that something changed, and never fails."""
-    return _SENTENCES.get(event.kind, _unknown)(event, names)
+    told = _SENTENCES.get(event.kind, _unknown)(event, names)
+    # The owner's answer for somebody says so already.
+    if event.on_behalf_of_id is not None and event.kind != "answered-on-behalf":
+        name = names.people.get(event.on_behalf_of_id, _("en annen"))
+        told += " " + _("Det gjorde %(who)s på vegne av %(name)s.", who=_who(event, names), name=name)
+    return told + " " + _("Det ble gjort fra en lenke i e-post.") if event.data.get("via") == "link" else told
 
 
 def fact_name(name: str) -> str:
@@ -297,6 +305,20 @@ def _step_withdrawn(event: Event, names: Names) -> str:
     return _("«%(step)s» ble trukket tilbake.", step=_step(event, names).name)
 
 
+def _date_set(event: Event, names: Names) -> str:
+    who, step = _who(event, names), _at_place(event, names)
+    if not event.data.get("new"):
+        return _("%(who)s lot modellen regne ut fristen for «%(step)s» igjen.", who=who, step=step)
+    new = _date(event.data["new"], names)
+    return _("%(who)s satte fristen for «%(step)s» for hånd: %(new)s.", who=who, step=step, new=new)
+
+
+def _at_place(event: Event, names: Names) -> str:
+    """The step at "call path/element"."""
+    element = str(event.data.get("place") or "").rpartition("/")[2]
+    return names.steps[element].name if element in names.steps else names.elements.get(element, element)
+
+
 def _skipped(event: Event, names: Names) -> str:
     return _("%(who)s hoppet over «%(step)s».", who=_who(event, names), step=_step(event, names).name)
 
@@ -330,6 +352,26 @@ def _submitted(event: Event, names: Names) -> str:
     if task.party:
         return _("%(party)s sendte svaret på «%(task)s» til godkjenning.", party=task.party, task=task.name)
     return _("%(who)s sendte «%(task)s» til godkjenning.", who=_who(event, names), task=task.name)
+
+
+def _links_revoked(event: Event, names: Names) -> str:
+    return _(
+        "%(who)s stengte lenkene i e-postene om «%(task)s».", who=_who(event, names), task=_task(event, names).name
+    )
+
+
+def _respondents_invited(event: Event, names: Names) -> str:
+    who, role = _who(event, names), str(event.data.get("role") or "")
+    return _("%(who)s laget en åpen lenke for %(role)s.", who=who, role=role)
+
+
+def _respondents_closed(event: Event, names: Names) -> str:
+    who, role = _who(event, names), str(event.data.get("role") or "")
+    return _("%(who)s stengte den åpne lenken for %(role)s.", who=who, role=role)
+
+
+def _link_renewed(event: Event, names: Names) -> str:
+    return _("%(who)s ba om en ny lenke til «%(task)s».", who=_who(event, names), task=_task(event, names).name)
 
 
 def _sent_back(event: Event, names: Names) -> str:
@@ -375,6 +417,15 @@ def _extended(event: Event, names: Names) -> str:
     dates = _("ny frist %(new)s", new=_date(new, names))
     former = " " + _("(før %(old)s)", old=_date(old, names)) if old else ""
     return _("%(text)s til «%(task)s»: %(dates)s%(former)s.", text=text, task=task.name, dates=dates, former=former)
+
+
+def _more_time_asked(event: Event, names: Names) -> str:
+    who, new = _who(event, names), _date(event.data.get("new"), names)
+    return _("%(who)s ba om mer tid til «%(task)s»: til %(new)s.", who=who, task=_task(event, names).name, new=new)
+
+
+def _more_time_refused(event: Event, names: Names) -> str:
+    return _("%(who)s lot fristen for «%(task)s» stå.", who=_who(event, names), task=_task(event, names).name)
 
 
 def _corrected(event: Event, names: Names) -> str:
@@ -433,6 +484,29 @@ def _mail_resent(event: Event, names: Names) -> str:
     return _("%(who)s fikk en e-post til %(name)s sendt på nytt.", who=_who(event, names), name=name)
 
 
+def _away(event: Event, names: Names) -> str:
+    return _(
+        "%(deputy)s er stedfortreder for %(name)s til og med %(day)s.",
+        name=_named(event, "user", names), deputy=_named(event, "to", names),
+        day=_date(event.data.get("until"), names),
+    )  # fmt: skip
+
+
+def _uncovered(event: Event, names: Names) -> str:
+    return _(
+        "%(name)s er borte til og med %(day)s, og ingen er stedfortreder.",
+        name=_named(event, "user", names), day=_date(event.data.get("until"), names),
+    )  # fmt: skip
+
+
+def _back(event: Event, names: Names) -> str:
+    return _("%(name)s er tilbake.", name=_named(event, "user", names))
+
+
+def _named(event: Event, key: str, names: Names) -> str:
+    return names.people_by_key.get(str(event.data.get(key) or ""), _("En person"))
+
+
 def _about(event: Event, names: Names) -> dict[str, str]:
     task = _task(event, names)
     party = " " + _("for %(party)s", party=task.party) if task.party else ""
@@ -473,10 +547,16 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "step-skipped": _step_skipped,
     "step-withdrawn": _step_withdrawn,
     "skipped": _skipped,
+    "date-set": _date_set,
+    "date-released": _date_set,
     "claimed": _claimed,
     "released": _released,
     "delegated": _delegated,
     "draft-saved": _draft_saved,
+    "links-revoked": _links_revoked,
+    "link-renewed": _link_renewed,
+    "respondents-invited": _respondents_invited,
+    "respondents-closed": _respondents_closed,
     "submitted": _submitted,
     "sent-back": _sent_back,
     "completed-task": _answered,
@@ -486,10 +566,15 @@ _SENTENCES: Mapping[str, Callable[[Event, Names], str]] = {
     "document-added": _document_added,
     "document-removed": _document_removed,
     "extended": _extended,
+    "more-time-asked": _more_time_asked,
+    "more-time-refused": _more_time_refused,
     "corrected": _corrected,
     "reminded": _reminded,
     "address-corrected": _address,
     "mail-resent": _mail_resent,
+    "absence-began": _away,
+    "absence-uncovered": _uncovered,
+    "absence-ended": _back,
 }
 #: Every kind that has words of its own.
 KNOWN = frozenset(_SENTENCES)

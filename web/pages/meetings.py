@@ -15,14 +15,15 @@ from agreements.model import Body, Case, CaseMeeting, Meeting
 from engine import identity
 from engine.errors import InvalidInput, NotAllowed, NotFound
 from engine.model import Community
+from web import moves
 from web.context import acting, calendar, community, db, formatter, person, today
-from web.pages import case_cards
+from web.pages import case_cards, moving
 from web.pages.start_views import nbsp
 
 pages = Blueprint("meetings", __name__, url_prefix="/moter")
 
-#: Whose members may add meetings.
-SECRETARIAT = "sekretariat"
+#: Whose members may add and move meetings.
+SECRETARIAT = moves.SECRETARIAT
 
 
 @pages.before_request
@@ -54,7 +55,7 @@ def index() -> ResponseReturnValue:
     lists = _lists()
     coming = sorted((line.meeting for held in lists for line in held.coming), key=lambda m: m.date)
     nearest = next(iter(coming), None)
-    return render_template("meetings/index.html", lists=lists, next=nearest, may_add=_may_add(), active="moter")
+    return render_template("meetings/index.html", lists=lists, next=nearest, may_add=moving.may_move(), active="moter")
 
 
 def _lists() -> list[BodyMeetings]:
@@ -95,15 +96,11 @@ def show(id: str) -> ResponseReturnValue:
     return render_template(
         "meetings/show.html", meeting=meeting, cases=found, summary=case_cards.in_words(found),
         papers=calendar().working_days_before(meeting.date, meeting.body.paper_working_days),
-        over=meeting.date < today(), active="moter",
+        over=meeting.date < today(), may_move=moving.may_move() and meeting.date >= today(), active="moter",
     )  # fmt: skip
 
 
 # --- a new meeting ----------------------------------------------------------------------------------------------------
-
-
-def _may_add() -> bool:
-    return person().is_admin or SECRETARIAT in person().group_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +119,7 @@ class Written:
 @pages.route("/nytt", methods=["GET", "POST"])
 def add() -> ResponseReturnValue:
     """Add a meeting; what is odd about its date is said once before it is kept."""
-    if not _may_add():
+    if not moving.may_move():
         raise NotAllowed(_("Bare sekretariatet legger til møter. Spør dem."))
     if request.method == "GET":
         return _ask(Written(body=request.args.get("organ", "")))

@@ -1,15 +1,25 @@
 """The plan of a start as its page shows it: what to take a stand on, the dates in groups, the mails."""
 
+import json
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
-from agreements.starting import Prepared, StartWarning
+from agreements.chains import Missed
+from agreements.findings import Finding, Proposal
+from agreements.reaching import Reach
+from agreements.starting import Prepared
+from engine import deployments, hand_dates
 from engine.calendar import Calendar
-from web.formatting import dag, dato, liste, tallord
+from engine.errors import InvalidInput
+from engine.model import ProcessDefinition, ProcessInstance
+from web.formatting import antall, dag, dato, liste, tallord
+from web.pages import start_state
+from web.pages.start_state import StartState
 from web.pages.start_views import nbsp
 from web.plans import CasePlan, Step
 
@@ -18,33 +28,83 @@ _SENTENCES = re.compile(r"(?<=\.) (?=[A-ZÆØÅ«])")
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Something to take a stand on: what is odd, why, and the other dates one may take instead."""
+    """Something to take a stand on: what is odd, why, and what one may do about it."""
 
     name: str
     heading: str
     text: str
     keep: str
+    #: What the form sends for each proposal, and what it is called.
     others: tuple[tuple[str, str], ...]
 
 
-def decisions(warnings: Sequence[StartWarning], prepared: Prepared, today: date) -> list[Decision]:
-    """The warnings as choices; keeping comes first."""
-    return [_decision(number, w, prepared, today) for number, w in enumerate(warnings)]
+def decisions(findings: Sequence[Finding], today: date) -> list[Decision]:
+    """The findings as choices; keeping comes first."""
+    return [_decision(number, finding, today) for number, finding in enumerate(findings)]
 
 
-def _decision(number: int, warning: StartWarning, prepared: Prepared, today: date) -> Decision:
-    heading, *rest = _SENTENCES.split(nbsp(warning.message), maxsplit=1)
-    body = next((m.body.key for m in prepared.meetings if m.fact == warning.fact), "")
+def _decision(number: int, finding: Finding, today: date) -> Decision:
+    heading, *rest = _SENTENCES.split(nbsp(finding.message), maxsplit=1)
+    about_meeting = finding.fact is not None
     return Decision(
         name=f"valg-{number}",
         heading=heading.rstrip("."),
         text=rest[0] if rest else "",
-        keep=_("Behold %(day)s", day=dato(warning.date, today=today)),
-        others=tuple(
-            (f"{warning.fact}={body}:{d.isoformat()}", _("Bytt til %(day)s", day=dato(d, today=today)))
-            for d in warning.alternatives
-        ),
+        keep=_("Behold %(day)s", day=dato(finding.date, today=today)) if about_meeting else _("Behold planen slik"),
+        others=tuple((_sent(proposal), nbsp(proposal.label)) for proposal in finding.proposals),
     )
+
+
+def _sent(proposal: Proposal) -> str:
+    by_hand = {place: day.isoformat() if day else None for place, day in proposal.hand_dates.items()}
+    return json.dumps({"meetings": dict(proposal.meetings), "dates": by_hand}, ensure_ascii=False)
+
+
+def taken(state: StartState, sent: str) -> StartState:
+    """The choices with a proposal, as the form sent it. Raises InvalidInput for anything else."""
+    try:
+        proposal = json.loads(sent)
+        meetings = {str(fact): str(reference) for fact, reference in proposal["meetings"].items()}
+        dates = {str(place): date.fromisoformat(day) if day else None for place, day in proposal["dates"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise InvalidInput(_("Forslaget finnes ikke lenger. Velg på nytt.")) from None
+    return start_state.with_hand_dates(start_state.with_meetings(state, meetings), dates)
+
+
+def require_steps(session: Session, definition: ProcessDefinition, places: Iterable[str]) -> None:
+    """Raises InvalidInput for a date by hand where the model has no step."""
+    unborn = ProcessInstance(definition_id=definition.id, pins=deployments.pin(session, definition))
+    specification = deployments.compiled(session, unborn).specification
+    for place in places:
+        hand_dates.require_step(specification, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachView:
+    """The earliest way through the bodies in words, and what it costs to miss a meeting."""
+
+    way: tuple[str, ...]
+    missed: tuple[str, ...]
+
+
+def reach_words(reach: Reach, names: Mapping[str, str], today: date) -> ReachView:
+    """Meetings as "AU 5. november"; no way where none of the known meetings can be reached."""
+    chain = reach.chain.links if reach.chain else ()
+    return ReachView(
+        way=tuple(f"{names.get(link.body, link.body)} {dag(link.date, today=today)}" for link in chain),
+        missed=tuple(_missed(missed, names, today) for missed in reach.missed),
+    )
+
+
+def _missed(missed: Missed, names: Mapping[str, str], today: date) -> str:
+    body = names.get(missed.body, missed.body)
+    link = missed.instead.at(missed.body) if missed.instead else None
+    if link is None or missed.days is None:
+        return _("Rekker dere ikke %(body)s, er det ikke lagt inn noe senere møte å ta i stedet.", body=body)
+    text = _("Rekker dere ikke %(body)s, er neste mulige møte %(day)s.", body=body, day=dag(link.date, today=today))
+    days = antall(missed.days, _("dag"), _("dager"))
+    later = _("Saken blir ferdig %(days)s senere.", days=days)
+    return f"{text} {later}" if missed.days else text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,9 @@
 """What a person has chosen on the way to a start: a signed cookie, so that Back and errors lose nothing."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from flask import Response, request
@@ -33,6 +35,8 @@ class StartState:
     bodies: dict[str, list[str]] = field(default_factory=dict)
     who_is_chosen: bool = False
     reason: str = ""
+    #: Place of a step -> the due date that is set by hand.
+    hand_dates: dict[str, str] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
     def request(self) -> StartRequest:
@@ -45,6 +49,7 @@ class StartState:
             parties=None if self.parties is None else tuple(self.parties),
             roles=self.roles,
             data={**self.answers, **self.bodies},
+            hand_dates={place: date.fromisoformat(day) for place, day in self.hand_dates.items()},
             idempotency_key=self.key,
         )
 
@@ -95,6 +100,12 @@ def forget(response: Response) -> Response:
     return response
 
 
-def with_meeting(state: StartState, fact: str, reference: str) -> StartState:
-    """The choices with another meeting for one fact."""
-    return replace(state, meetings={**(state.meetings or {}), fact: reference})
+def with_hand_dates(state: StartState, dates: Mapping[str, date | None]) -> StartState:
+    """The choices with these due dates set by hand; None gives a date back to the model."""
+    kept = {place: day for place, day in state.hand_dates.items() if place not in dates}
+    return replace(state, hand_dates={**kept, **{place: day.isoformat() for place, day in dates.items() if day}})
+
+
+def with_meetings(state: StartState, meetings: Mapping[str, str]) -> StartState:
+    """The choices with other meetings for some facts."""
+    return replace(state, meetings={**(state.meetings or {}), **meetings})

@@ -1,7 +1,8 @@
 """Starting a case in four pages: Hva, Møter, Hvem, Planen. Nothing is written before the last button."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,7 +10,8 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
-from agreements import start_contents, start_needs, starting
+from agreements import bodies, reaching, start_contents, start_needs, starting
+from agreements.findings import Finding
 from agreements.model import Agreement
 from agreements.start_needs import Needs
 from agreements.starting import Prepared, StartRequest
@@ -237,29 +239,45 @@ def plan() -> ResponseReturnValue:
 
 def _decide(state: StartState, prepared: Prepared) -> ResponseReturnValue:
     state = replace(state, reason=request.form.get("begrunnelse", "").strip()[:500])
-    moved = [value for key, value in request.form.items() if key.startswith("valg-") and "=" in value]
-    if moved:
-        for value in moved:
-            fact, _sep, reference = value.partition("=")
-            state = start_state.with_meeting(state, fact, reference)
-        flash(_("Planen er regnet ut på nytt. Se over den før du starter."), "info")
-        return start_state.write(make_response(redirect(url_for("starting.plan"), 303)), state)
+    chosen = [value for key, value in request.form.items() if key.startswith("valg-") and value.startswith("{")]
+    if chosen or "_hand" in request.form or "_slipp" in request.form:
+        return _replan(state, prepared, chosen)
     if "_tilbake" in request.form:
         return start_state.write(make_response(redirect(url_for("starting.who"), 303)), state)
     if request.form.get("datoer") != _dates(prepared):
         flash(_("Et møte er flyttet mens du så på planen. Se over den på nytt."), "warning")
         return redirect(url_for("starting.plan"), 303)
-    if prepared.warnings and not state.reason:
+    findings = plans.plan_for(db(), community(), prepared, now=now()).findings
+    if findings and not state.reason:
         return _show_plan(state, prepared, error=_("Skriv hvorfor saken skal starte likevel."))
-    return _start(state.request(), state.reason)
+    return _start(state.request(), state.reason, findings)
 
 
-def _start(wanted: StartRequest, reason: str) -> ResponseReturnValue:
+def _replan(state: StartState, prepared: Prepared, proposals: Sequence[str]) -> ResponseReturnValue:
+    """The plan with what was chosen, or with a date that was set by hand or given back to the model."""
+    for proposal in proposals:
+        state = start_plan.taken(state, proposal)
+    if place := request.form.get("_slipp"):
+        state = start_state.with_hand_dates(state, {place: None})
+    elif "_hand" in request.form:
+        try:
+            day = date.fromisoformat(request.form.get("hand-dato", ""))
+        except ValueError:
+            flash(_("Velg hvilken dato fristen skal ha."), "warning")
+            return redirect(url_for("starting.plan") + "#hand", 303)
+        state = start_state.with_hand_dates(state, {request.form.get("hand-steg", ""): day})
+    start_plan.require_steps(db(), prepared.definition, state.hand_dates)
+    flash(_("Planen er regnet ut på nytt. Se over den før du starter."), "info")
+    return start_state.write(make_response(redirect(url_for("starting.plan"), 303)), state)
+
+
+def _start(wanted: StartRequest, reason: str, findings: Sequence[Finding]) -> ResponseReturnValue:
     with acting() as (session, actor):
         user = session.get_one(User, actor.id)
         instance = starting.start(
-            session, session.get_one(Community, actor.community_id), wanted, actor=user, now=now(), confirmed=reason
-        )
+            session, session.get_one(Community, actor.community_id), wanted, actor=user, now=now(), confirmed=reason,
+            findings=findings,
+        )  # fmt: skip
         target = url_for("cases.show", id=instance.public_id)
     flash(_("Saken er startet. Den første oppgaven er sendt."), "success")
     return start_state.forget(make_response(redirect(target, 303)))
@@ -274,16 +292,25 @@ def _show_plan(state: StartState, prepared: Prepared, error: str = "") -> Respon
         plan=planned,
         first=first,
         first_who=start_plan.who(first, 0) if first else "",
-        decisions=start_plan.decisions(prepared.warnings, prepared, today()),
+        decisions=start_plan.decisions(planned.findings, today()),
         table=start_plan.table(planned, prepared, today()),
         mails=start_plan.mails(planned, calendar()),
         parties_hear=start_plan.parties_hear(planned, prepared),
         dates=_dates(prepared),
+        reach=_reach(state, prepared),
         reason=state.reason,
         error=error,
         active="saker",
     )
     return page, 422 if error else 200
+
+
+def _reach(state: StartState, prepared: Prepared) -> start_plan.ReachView | None:
+    """The earliest meetings and the price of missing one, when asked for: it lives a plan for each that is tried."""
+    if "tidligst" not in request.args or "ssu" not in prepared.facts:
+        return None
+    names = {body.key: body.short_name for body in bodies.all_of(db(), community())}
+    return start_plan.reach_words(reaching.reach(db(), community(), state.request(), now=now()), names, today())
 
 
 def _dates(prepared: Prepared) -> str:

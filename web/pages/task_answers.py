@@ -33,6 +33,9 @@ class StepAnswers:
     """The answers given at one step that the reader may read."""
 
     instance: ProcessInstance
+    step_id: int
+    #: Is the step over, so that everybody in the case may read what was answered?
+    released: bool
     name: str
     answers: Sequence[Answer]
     of: int
@@ -76,7 +79,14 @@ def answers_at(session: Session, reader: Reader, public_id: str) -> StepAnswers:
                 files=files[task.id],
             )
         )
-    return StepAnswers(instance=first.instance, name=first.step.name, answers=answers, of=first.step.total)
+    return StepAnswers(
+        instance=first.instance,
+        step_id=first.step_id,
+        released=first.step.state != "open",
+        name=first.step.name,
+        answers=answers,
+        of=first.step.total,
+    )
 
 
 def _names_of(tasks: Sequence[UserTask]) -> Any:

@@ -1,9 +1,12 @@
 """Reads a task's form as the browser sent it: new files are stored first, and stand in the answers by their ids."""
 
+from collections.abc import Mapping
+
 from flask import request
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from engine.errors import FieldProblem, InvalidInput, NotAllowed, NotOpen
+from engine import user_tasks
+from engine.errors import EngineError, FieldProblem, InvalidInput, NotAllowed, NotOpen
 from engine.form_definitions import fields_of, rows_of
 from engine.forms import Form
 from web import forms
@@ -33,6 +36,16 @@ def read(loaded: Loaded) -> Written:
         sent.setlist(name, [*(sent.getlist(name) if pickers[_key(name)] else []), stored])
     inputs = {**loaded.inputs, "files": files}
     return Written(answers=forms.parse(loaded.form, sent, inputs), problems=problems)
+
+
+def keep(loaded: Loaded, written: Mapping[str, object]) -> bool:
+    """Save what is written as the task's draft; answers whether that was still possible."""
+    try:
+        with acting() as (session, actor):
+            user_tasks.save_draft(session, loaded.task.id, written, actor=actor, now=now())
+    except EngineError:
+        return False
+    return True
 
 
 def accepted(file: FileStorage) -> Upload:

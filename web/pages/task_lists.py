@@ -121,7 +121,7 @@ def mine(session: Session, reader: Reader, page: int = 1) -> Mine:
 def _waiting(session: Session, person: Person, page: int) -> list[UserTask]:
     """One page of the tasks, and the first of the next."""
     to_follow = (UserTask.community_id == person.community_id) & or_(
-        and_(UserTask.approver_id == person.id, UserTask.state == "open"),
+        and_(UserTask.approver_id.in_(person.acts_for), UserTask.state == "open"),
         and_(UserTask.submitted_by_id == person.id, UserTask.state == "submitted"),
     )
     query = (
@@ -167,9 +167,9 @@ def _standing(session: Session, person: Person) -> list[Standing]:
 
 
 def _part(task: UserTask, reader: Reader, sunday: date) -> str:
-    if task.state == "submitted" and task.approver_id != reader.person.id:
+    if task.state == "submitted" and task.approver_id not in reader.person.acts_for:
         return "sent"
-    if user_tasks.is_free(task) and task.candidate_group_id in reader.person.group_ids:
+    if user_tasks.is_free(task) and task.candidate_group_id in reader.person.acts_in:
         return "free"
     if task_words.is_overdue(task, reader.today):
         return "overdue"
@@ -182,7 +182,7 @@ def _ingress(tasks: Sequence[UserTask], reader: Reader, sunday: date, free: int)
 
 
 def _action(session: Session, task: UserTask, person: Person) -> str:
-    if task.approver_id == person.id and task.state == "submitted":
+    if task.approver_id in person.acts_for and task.state == "submitted":
         return _("Les og godkjenn")
     return deployments.element(session, task.instance, task.step).action or _("Åpne oppgaven")
 
@@ -205,9 +205,11 @@ def _row(task: UserTask, reader: Reader, action: str = "") -> Row:
 
 def _about(task: UserTask, reader: Reader) -> str:
     sentences = [task.instance.title]
+    if name := task_words.in_place_of(reader.person, task):
+        sentences.append(_("Du er stedfortreder for %(name)s.", name=name))
     if task.state == "open" and task.approver_id == reader.person.id != task.assignee_id:
         sentences.append(_("%(name)s fyller ut, du godkjenner.", name=task_words.holder(task)))
-    elif task.state == "submitted" and task.approver_id == reader.person.id and task.assignee is not None:
+    elif task.state == "submitted" and task.approver_id in reader.person.acts_for and task.assignee is not None:
         sentences.append(_("%(name)s har fylt ut, du godkjenner.", name=task.assignee.name))
     elif task.state == "submitted":
         sentences.append(_("%(name)s godkjenner.", name=task_words.holder(task)))

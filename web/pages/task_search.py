@@ -81,11 +81,11 @@ def _cases(session: Session, person: Person, text: str) -> list[Hit]:
 
 def _tasks(session: Session, person: Person, text: str) -> list[Hit]:
     mine = or_(
-        UserTask.assignee_id == person.id,
-        UserTask.approver_id == person.id,
+        UserTask.assignee_id.in_(person.acts_for),
+        UserTask.approver_id.in_(person.acts_for),
         UserTask.completed_by_id == person.id,
         UserTask.submitted_by_id == person.id,
-        UserTask.candidate_group_id.in_(person.group_ids),
+        UserTask.candidate_group_id.in_(person.acts_in),
     )
     query = (
         select(UserTask)

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, load_only
 
-from agreements import cases
+from agreements import cases, respondents
 from agreements.model import Case
 from engine import deployments, identity, task_forms, user_tasks
 from engine.bpmn.reading import UserTaskElement
@@ -51,6 +51,8 @@ class AnswersLink:
 
     name: str
     count: int
+    #: Answers through open links, counted apart.
+    open_count: int
     task_public_id: str
 
 
@@ -131,13 +133,13 @@ def mode_of(task: UserTask, person: Person, *, correcting: bool = False, on_beha
     """What this person does with the task now; `correcting` and `on_behalf` are what they asked for."""
     if task.instance.state != "active" or task.state not in user_tasks.OPEN:
         return "waiting" if task.state == "pending" else "ended"
-    approves = task.approver_id == person.id
+    approves = task.approver_id in person.acts_for
     if task.state == "submitted":
         if approves:
             return "fill" if correcting else "approve"
         if task_words.fills(person, task):
             return "fill" if correcting else "waiting"
-    elif task.assignee_id == person.id:
+    elif task.assignee_id in person.acts_for:
         return "fill"
     elif user_tasks.is_free(task) and task_words.fills(person, task):
         return "free"
@@ -181,10 +183,10 @@ def page(session: Session, loaded: Loaded, reader: Reader, mode: Mode, written: 
         earlier=_earlier(session, task, person),
         people=people,
         owner=owner,
-        drafts=is_open and (fills or task.approver_id == person.id),
+        drafts=is_open and (fills or task.approver_id in person.acts_for),
         may_hand_over=is_open and (fills or owner),
-        may_release=is_open and task.assignee_id == person.id and task.candidate_group_id is not None,
-        may_upload=may_act and (fills or owner or task.approver_id == person.id),
+        may_release=is_open and task.assignee_id in person.acts_for and task.candidate_group_id is not None,
+        may_upload=may_act and (fills or owner or task.approver_id in person.acts_for),
         happened=task_words.what_happened(task, reader, people.get("completed_by", "")) if mode == "ended" else "",
     )
 
@@ -332,10 +334,14 @@ def _earlier(session: Session, task: UserTask, person: Person) -> list[AnswersLi
     for found in session.scalars(query):
         if identity.may_read_answers(person, found, task.instance, found.step.state == "open"):
             by_step.setdefault(found.step_id, []).append(found)
+    beside = respondents.counts(session, by_step.keys())
     return [
-        AnswersLink(name=found[0].step.name, count=len(found), task_public_id=found[0].public_id)
-        for found in by_step.values()
-    ]
+        AnswersLink(
+            name=found[0].step.name, count=len(found), open_count=beside.get(step_id, 0),
+            task_public_id=found[0].public_id,
+        )
+        for step_id, found in by_step.items()
+    ]  # fmt: skip
 
 
 # --- handing over -----------------------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ def title(task: UserTask) -> str:
 def fills(person: Person, task: UserTask) -> bool:
     """Is it theirs to fill in, or free in one of their groups?"""
     if task.assignee_id is not None:
-        return task.assignee_id == person.id
-    return task.candidate_group_id in person.group_ids
+        return task.assignee_id in person.acts_for
+    return task.candidate_group_id in person.acts_in
 
 
 def holder(task: UserTask) -> str:
@@ -65,8 +65,14 @@ def is_overdue(task: UserTask, today: date) -> bool:
 def ball_is_with(person: Person, task: UserTask) -> bool:
     """Is it this person who must act now?"""
     if task.state == "submitted":
-        return task.approver_id == person.id
-    return task.state == "open" and task.assignee_id == person.id
+        return task.approver_id in person.acts_for
+    return task.state == "open" and task.assignee_id in person.acts_for
+
+
+def in_place_of(person: Person, task: UserTask) -> str:
+    """The name of whom they stand in for, as the one who has the ball; empty where it is their own."""
+    who = task.approver if task.state == "submitted" else task.assignee
+    return who.name if who is not None and person.in_place_of(who.id) is not None else ""
 
 
 def status(task: UserTask, reader: Reader) -> Status:
@@ -77,7 +83,7 @@ def status(task: UserTask, reader: Reader) -> Status:
         return Status(word, "ferdig", "success")
     if task.state in _ENDED:
         return _ENDED[task.state]()
-    if task.state == "submitted" and task.approver_id != reader.person.id:
+    if task.state == "submitted" and task.approver_id not in reader.person.acts_for:
         return Status(_("Venter på godkjenning"), "venter", "neutral")
     if is_overdue(task, reader.today):
         return Status(_("Frist gått ut"), "varsel", "danger")
@@ -113,8 +119,12 @@ def why(task: UserTask, person: Person) -> str:
         if task.item_name:
             return _("Du får oppgaven fordi du godkjenner svaret for %(name)s.", name=task.item_name)
         return _("Du får oppgaven fordi du godkjenner svaret.")
+    if name := in_place_of(person, task):
+        return _("Du får oppgaven fordi du er stedfortreder for %(name)s.", name=name)
     if task.candidate_group is not None and task.candidate_group_id in person.group_ids:
         return _("Du får oppgaven fordi du er med i %(name)s.", name=task.candidate_group.name)
+    if task.candidate_group is not None and task.candidate_group_id in person.acts_in:
+        return _("Du får oppgaven fordi du er stedfortreder for en i %(name)s.", name=task.candidate_group.name)
     if person.id in (task.completed_by_id, task.submitted_by_id):
         return _("Du ser oppgaven fordi du har svart på den.")
     return _("Du ser oppgaven fordi du styrer saken.")

@@ -11,10 +11,12 @@ from flask_login import current_user
 from engine import identity, user_tasks
 from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed, NotFound, NotOpen, Stale
 from engine.model import User
+from notifications import links
 from web import forms
 from web.context import acting, close_session, db, formatter, now, person, services
 from web.pages import (
     meanwhile,
+    respondents,
     task_answers,
     task_documents,
     task_input,
@@ -105,7 +107,9 @@ def _show(loaded: Loaded, written: Written | None = None, **extra: object) -> st
 def answers(public_id: str) -> ResponseReturnValue:
     """The answers given at the task's step, once they are released."""
     found = task_answers.answers_at(db(), _reader(), public_id)
-    return render_template("tasks/answers.html", found=found, active="saker")
+    may_read = found.released or identity.owns(person(), found.instance)
+    beside = respondents.views(db(), found.step_id) if may_read else []
+    return render_template("tasks/answers.html", found=found, beside=beside, active="saker")
 
 
 @pages.post("/oppgaver/<public_id>")
@@ -121,7 +125,7 @@ def send(public_id: str) -> ResponseReturnValue:
         return _with_other_rows(loaded, written)
     reason = request.form.get("begrunnelse", "").strip() or None
     if read.problems:
-        saved = _keep(loaded, written)
+        saved = task_input.keep(loaded, written)
         return _show(task_views.load(db(), person(), public_id), read, saved=saved, reason=reason), 422
     try:
         with acting() as (session, actor):
@@ -130,11 +134,11 @@ def send(public_id: str) -> ResponseReturnValue:
             )
             waits = task.state == "submitted"
     except InvalidAnswers as refused:
-        saved = _keep(loaded, written)
+        saved = task_input.keep(loaded, written)
         again = task_views.load(db(), person(), public_id)
         return _show(again, Written(answers=written, problems=refused.problems), saved=saved, reason=reason), 422
     except Stale:
-        saved = _keep(loaded, written)
+        saved = task_input.keep(loaded, written)
         again = task_views.load(db(), person(), public_id)
         told = meanwhile.since(again.instance, again.task)
         return _show(again, Written(answers=written), saved=saved, stale=True, reason=reason, happened=told), 409
@@ -162,7 +166,7 @@ def _with_other_rows(loaded: Loaded, written: Mapping[str, object]) -> ResponseR
     """One row more or less, without script: the form again, at that part where its draft could be kept."""
     pressed = request.form.get(forms.ADD_ROW) or request.form.get(forms.REMOVE_ROW, "").rsplit("-", maxsplit=1)[0]
     public_id = loaded.task.public_id
-    if loaded.task.state == "open" and _keep(loaded, written):
+    if loaded.task.state == "open" and task_input.keep(loaded, written):
         return redirect(_address(public_id, f"rader-{pressed}"), 303)
     return _show(task_views.load(db(), person(), public_id), Written(answers=written))
 
@@ -176,7 +180,7 @@ def _address(public_id: str, anchor: str = "") -> str:
 
 def _not_sent(loaded: Loaded, written: Mapping[str, object]) -> ResponseReturnValue:
     """Too late, or no longer theirs: say why, keep the words where possible, else show them for copying."""
-    saved = _keep(loaded, written)
+    saved = task_input.keep(loaded, written)
     reader = _reader()
     text = task_views.summary(loaded.form, written, loaded.inputs, reader)
     try:
@@ -215,7 +219,7 @@ def draft(public_id: str) -> ResponseReturnValue:
     """Keep what is written so far. Script gets the line that says so; without script the page comes again."""
     loaded = task_views.load(db(), person(), public_id)
     written = task_input.read(loaded).answers
-    saved = _keep(loaded, written)
+    saved = task_input.keep(loaded, written)
     if _from_script():
         words = "" if saved else _("Ikke lagret: oppgaven kan ikke endres lenger. Kopier det du har skrevet.")
         return _saved_line(failed=words), 200 if saved else 409
@@ -227,16 +231,6 @@ def draft(public_id: str) -> ResponseReturnValue:
 
 def _saved_line(failed: str = "") -> str:
     return render_template("tasks/saved.html", at=now(), failed=failed)
-
-
-def _keep(loaded: Loaded, written: Mapping[str, object]) -> bool:
-    """Save the draft; answers whether that was still possible."""
-    try:
-        with acting() as (session, actor):
-            user_tasks.save_draft(session, loaded.task.id, written, actor=actor, now=now())
-    except EngineError:
-        return False
-    return True
 
 
 # --- who has it -------------------------------------------------------------------------------------------------------
@@ -347,6 +341,20 @@ def send_back(public_id: str) -> ResponseReturnValue:
         return _refused(public_id, refused)
     flash(_("Svaret er sendt tilbake til %(name)s.", name=name), "success")
     return redirect(url_for("tasks.mine"), 303)
+
+
+# --- links in mails ---------------------------------------------------------------------------------------------------
+
+
+@pages.post("/oppgaver/<public_id>/steng-lenker")
+def close_links(public_id: str) -> ResponseReturnValue:
+    """End what the mails about the task let people do without signing in: everybody's for the owner, else one's own."""
+    task = identity.task_by_id(db(), person(), public_id)
+    whose = None if identity.owns(person(), task.instance) else person().id
+    with acting() as (session, actor):
+        count = links.revoke(session, task, actor=actor, now=now(), user_id=whose)
+    flash(_("Lenkene i e-postene er stengt.") if count else _("Det er ingen lenker å stenge."), "success")
+    return redirect(url_for("tasks.show", public_id=public_id), 303)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

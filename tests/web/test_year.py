@@ -1,0 +1,31 @@
+"""A year by body and by person."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.world import World
+
+
+def test_the_year_of_a_body_and_of_a_person(client_for: Callable[[str], Any], world: World, surveyed: int) -> None:
+    secretary = client_for("sekretariatet")
+    case = world.instance(surveyed).public_id
+    page = secretary.get("/aret?organ=au").text
+    assert "Året 2026 for AU" in page
+    assert 'role="img"' in page
+    assert "Forankre funn" in page
+    assert f'href="/saker/{case}"' in page
+    assert "Svar på undersøkelsen" not in page.split("Alle datoene")[1]
+    assert "AU 5. nov." in page or "AU 5.11." in page
+    mine = secretary.get("/aret").text
+    assert "Ferdigstill saken" in mine
+    larvik = secretary.get("/aret?person=radgiver.larvik").text
+    assert "Svar på undersøkelsen" in larvik
+    assert "Ferdigstill saken" not in larvik
+    assert "Ingen steg i året" in secretary.get("/aret?organ=au&ar=2025").text
+
+
+def test_a_stranger_to_a_case_sees_nothing_of_it_in_anyones_year(
+    client_for: Callable[[str], Any], world: World, surveyed: int
+) -> None:
+    outsider = client_for("leder.lederforum-helse")
+    assert world.instance(surveyed).public_id not in outsider.get("/aret?organ=au").text

@@ -1,0 +1,170 @@
+"""A year by body and by person: every step of running cases that is theirs, drawn and listed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import login_required
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from agreements import bodies
+from agreements.model import Body, Meeting
+from engine import identity
+from engine.calendar import Calendar
+from engine.identity import Person
+from engine.model import Group, Membership, ProcessInstance, Step, User
+from web.context import calendar, community, db, formatter, person
+from web.formatting import Formatter
+from web.pages import case_timeline
+from web.pages.case_timeline import Stage
+from web.timeline import Drawing
+
+pages = Blueprint("year", __name__)
+
+#: Cases whose plans are looked at, the ones with the nearest deadlines first; each is rehearsed once while it stays.
+CASES = 40
+#: Rows that a drawing of a whole year has room for; the list has them all.
+ROWS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A step of the year: what, in which case, from when to when."""
+
+    step: str
+    case_id: str
+    case: str
+    opens: date
+    due: date | None
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whose:
+    """Whose year it is: a body's or a person's; `names` are those under which steps are given to them."""
+
+    name: str
+    names: frozenset[str]
+    body: Body | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class YearView:
+    """The page."""
+
+    title: str
+    about: str
+    drawing: Drawing | None
+    entries: tuple[Entry, ...]
+    left_out: int
+    meetings: tuple[tuple[str, date], ...]
+
+
+@pages.get("/aret")
+@login_required  # type: ignore[untyped-decorator]
+def show() -> ResponseReturnValue:
+    """The year of a body or a person; the reader's own where neither is named."""
+    words = formatter()
+    year = request.args.get("ar", words.today.year, type=int)
+    year = year if words.today.year - 20 <= year <= words.today.year + 20 else words.today.year
+    all_bodies = [body for body in bodies.all_of(db(), community()) if body.group is not None]
+    people = _people(db(), person())
+    whose = _whose(db(), all_bodies, people)
+    view = _view(db(), whose, year, calendar(), words)
+    return render_template(
+        "cases/year.html", view=view, year=year, bodies=all_bodies, people=people, whose=whose,
+        body=request.args.get("organ", ""), person_key=request.args.get("person", ""), active="saker",
+    )  # fmt: skip
+
+
+def _people(session: Session, reader: Person) -> list[User]:
+    """Those one may choose: everyone who is asked for something here."""
+    query = select(User).where(User.community_id == reader.community_id, User.active)
+    return list(session.scalars(query.where(User.id.in_(select(Membership.user_id))).order_by(User.name)))
+
+
+def _whose(session: Session, all_bodies: Iterable[Body], people: Iterable[User]) -> Whose:
+    wanted = request.args.get("organ", "")
+    body = next((b for b in all_bodies if b.key == wanted), None)
+    if body is not None and body.group is not None:
+        return Whose(name=body.short_name, names=frozenset({body.group.name}), body=body)
+    key = request.args.get("person", "")
+    chosen = next((u for u in people if u.key == key), None) or session.get_one(User, person().id)
+    groups = select(Group.name).join(Membership).where(Membership.user_id == chosen.id)
+    return Whose(name=chosen.name, names=frozenset({chosen.name, *session.scalars(groups)}), body=None)
+
+
+# --- the year ---------------------------------------------------------------------------------------------------------
+
+
+def _view(session: Session, whose: Whose, year: int, calendar: Calendar, words: Formatter) -> YearView:
+    cases = list(_cases(session, person()))
+    found = [
+        (stage, case) for case in cases[:CASES] for stage in _stages(session, case, whose, calendar)
+        if _years(stage, calendar) & {year}
+    ]  # fmt: skip
+    found.sort(key=lambda pair: _opens(pair[0], calendar))
+    rows = [case_timeline.row_of(stage, f"{stage.name}: {case.title}", calendar, words) for stage, case in found]
+    meetings = _meetings(session, whose.body, year)
+    drawing = case_timeline.drawn([row for row in rows if row is not None][:ROWS], dict(meetings), words)
+    return YearView(
+        title=_("Året %(year)s for %(name)s", year=year, name=whose.name),
+        about=_("%(count)s steg i %(cases)s saker. Alle datoene står også i listen under.", count=len(found),
+                cases=len({case.id for _stage, case in found})),
+        drawing=drawing,
+        entries=tuple(_entry(stage, case, calendar) for stage, case in found),
+        left_out=max(0, len(cases) - CASES),
+        meetings=meetings,
+    )  # fmt: skip
+
+
+def _cases(session: Session, reader: Person) -> Iterator[ProcessInstance]:
+    """Running cases that the reader sees, those with the nearest wake first."""
+    query = select(ProcessInstance).where(identity.visible_instances(reader), ProcessInstance.state == "active")
+    order = (ProcessInstance.wake_at.is_(None), ProcessInstance.wake_at, ProcessInstance.id)
+    yield from session.scalars(query.options(joinedload(ProcessInstance.definition)).order_by(*order))
+
+
+def _stages(session: Session, case: ProcessInstance, whose: Whose, calendar: Calendar) -> list[Stage]:
+    plan = case_timeline.plan_of(session, case)
+    rows = session.scalars(select(Step).where(Step.instance_id == case.id).order_by(Step.id)).all()
+    found = case_timeline.stages(plan, rows, calendar)
+    return [stage for stage in found if stage.plan is not None and whose.names & set(stage.plan.performers)]
+
+
+def _opens(stage: Stage, calendar: Calendar) -> date:
+    if stage.rows:
+        return calendar.local_date(stage.rows[0].opened_at)
+    assert stage.plan is not None, "a stage has been lived, or is planned"
+    return stage.plan.opens
+
+
+def _due(stage: Stage) -> date | None:
+    live = [row.due_date for row in stage.rows if row.due_date]
+    return live[-1] if live else stage.plan.due if stage.plan else None
+
+
+def _years(stage: Stage, calendar: Calendar) -> set[int]:
+    first, last = _opens(stage, calendar), _due(stage)
+    return set(range(first.year, max(first, last or first).year + 1))
+
+
+def _entry(stage: Stage, case: ProcessInstance, calendar: Calendar) -> Entry:
+    return Entry(
+        step=stage.name, case_id=case.public_id, case=case.title, opens=_opens(stage, calendar), due=_due(stage),
+        state=stage.state,
+    )  # fmt: skip
+
+
+def _meetings(session: Session, body: Body | None, year: int) -> tuple[tuple[str, date], ...]:
+    """The body's meetings of the year, numbered where there are several."""
+    if body is None:
+        return ()
+    query = select(Meeting.date).where(
+        Meeting.body_id == body.id, Meeting.date >= date(year, 1, 1), Meeting.date <= date(year, 12, 31)
+    )
+    return tuple((f"{body.short_name} {d.day}.{d.month}.", d) for d in session.scalars(query.order_by(Meeting.date)))
