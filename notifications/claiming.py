@@ -195,10 +195,11 @@ def _said(at: _Table, delivery: Delivery) -> Facts | None:
     """What a planned mail says, now counted as said; None where it is not to leave any more."""
     facts = gather(at.around, delivery, now=at.now, settings=at.settings)
     delivery.attempts += 1
-    delivery.carrier_id = None
     if isinstance(facts, Void):
+        # What may have left with another mail before still says with which.
         delivery.state, delivery.last_error = "cancelled", facts.reason
         return None
+    delivery.carrier_id = None
     # The others of the batch see that the person is being told.
     delivery.state, delivery.composed_at, delivery.due_date = "sending", at.now, facts.due
     return facts

@@ -99,7 +99,7 @@ def installation(
             avtaleflyt(environment, ROOT, "migrate")
         with Nursery(environment, log) as nursery:
             fleet = Fleet(nursery, kinds)
-            town = Town(world.database, People(world.database, fleet.ports), seed)
+            town = Town(world.database, People(world.database, fleet.ports), seed, fleet.last_death)
             nursery.ready()
             fleet.begin()
             try:
@@ -157,7 +157,7 @@ def assert_mails_are_whole(it: Installation, deaths: list[float]) -> None:
     assert {d.message_id for d in left} <= copies.keys()
     assert {d.state for d in deliveries.values()} <= {"sent", "cancelled"}
     untold = [(d.cause, d.state, d.attempts, d.last_error) for d in map(deliveries.get, told - copies.keys()) if d]
-    assert untold == [], "somebody did a task that they had not been told of"
+    assert untold == [], f"somebody did a task that they had not been told of: {untold}"
     deaths = sorted(deaths)
     for message_id, taken in sorted(copies.items(), key=lambda copy: copy[1][-1].at):
         assert len({copy.digest for copy in taken}) == 1, f"{message_id} had several contents"

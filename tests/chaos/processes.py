@@ -95,6 +95,8 @@ class Process:
     nursery: Nursery
     pid: int = 0
     killed: int = 0
+    #: When it was killed last, in seconds of the machine's steady clock.
+    died: float = 0.0
 
     def begin(self) -> None:
         """Begin it, for the first time or anew."""
@@ -104,7 +106,7 @@ class Process:
         """As when the power goes: it, and whatever it has begun, is gone at once."""
         # A process that is not there has ended by itself, which none ever may: this raises then.
         os.killpg(self.pid, signal.SIGKILL)
-        self.killed += 1
+        self.killed, self.died = self.killed + 1, time.monotonic()
         deadline = time.monotonic() + PATIENCE
         with suppress(ProcessLookupError):
             while time.monotonic() < deadline:
@@ -144,6 +146,10 @@ class Fleet:
     def ports(self) -> list[int]:
         """Where pages are served."""
         return [process.port for process in self.processes if process.port is not None]
+
+    def last_death(self) -> float:
+        """When one of them was killed last, in seconds of the machine's steady clock."""
+        return max(process.died for process in self.processes)
 
     def stop(self) -> None:
         """Stop them all in an orderly way."""

@@ -1,6 +1,8 @@
 """The next release is installed one process after the other, while cases go on and processes die."""
 
 import http.client
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -60,10 +62,17 @@ def test_old_and_new_code_share_one_schema_while_cases_pass_between_them(
 
 
 def readiness(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=installation.PATIENCE)
-    with closing(connection):
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status
+    """What a machine says, once it listens: it may have been killed a moment ago."""
+    deadline = time.monotonic() + installation.PATIENCE
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=installation.PATIENCE)
+        with closing(connection):
+            try:
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, f"nobody listens at {port}"
+        threading.Event().wait(0.02)
 
 
 def versions(world: World) -> set[str]:

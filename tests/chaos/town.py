@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from email import message_from_bytes
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as Conversation
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from sqlalchemy import CompoundSelect, func, literal, or_, select, union_all, update
+from sqlalchemy import CompoundSelect, cast, func, literal, null, or_, select, union_all, update
 from sqlalchemy.orm import Session, joinedload
 
 from engine import deployments, identity, task_forms, user_tasks
@@ -45,7 +45,11 @@ AT_ONCE = 4
 #: Of all tasks, those whose people do nothing before the due date, and those whose people never do anything.
 LATE, SILENT = 0.25, 0.15
 #: What nobody works on for so long, in seconds, was left behind by a killed process: jobs, and mails.
-LEFT_BEHIND = {"jobs": 0.3, "mails": 1.0}
+LEFT_BEHIND = {"job": 0.3, "mail": 2.0}
+#: What was taken so shortly before a death, in seconds, is seen only after it.
+SEEN_AFTER = 0.3
+#: What falls due while the town looks is due: nobody acts before a mail that was planned a moment ago.
+JUST_NOW = timedelta(seconds=1)
 #: What stays due for so long will never be done.
 HOPELESS = 90.0
 #: What is due and does not get done for so long waits for a later moment, such as its share of a rate.
@@ -205,14 +209,22 @@ def _token(user_id: int) -> str:
 # --- time and life ----------------------------------------------------------------------------------------------------
 
 
+class Due(NamedTuple):
+    """Something the machines ought to be doing, with what changes when they do."""
+
+    what: str
+    id: int
+    turn: int
+    #: Until when somebody holds it.
+    held_until: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """What the town sees at a moment."""
 
     #: Whatever the machines ought to be doing now; while this stays the same, nothing gets done.
-    due: tuple[Any, ...]
-    #: When what is held by somebody may be taken over: jobs, mails.
-    held: dict[str, datetime | None]
+    due: tuple["Due", ...]
     #: When a mail that could not be handed over is tried again: whoever waits for it does not act before.
     tried_again: datetime | None
     #: Tasks whose people act now.
@@ -236,6 +248,8 @@ class Town:
     database: Database
     people: People
     seed: int
+    #: When one of the processes was killed last, in seconds of the machine's steady clock.
+    last_death: Callable[[], float]
     cases: list[str] = field(default_factory=list)
     #: What people have done so far.
     acts: int = 0
@@ -245,8 +259,9 @@ class Town:
         with self.database.transaction() as session:
             session.add(ClockOffset(seconds=int((START - utc_now()).total_seconds())))
             self._secretary = self._member(session, "sekretariat")
-        self._seen: tuple[Any, ...] = ()
+        self._seen: tuple[Due, ...] = ()
         self._since = self._first_seen = 0.0
+        self._taken: dict[Due, float] = {}
 
     @staticmethod
     def _member(session: Session, group: str) -> int:
@@ -307,18 +322,14 @@ class Town:
     def _look(self) -> View:
         now = self.now()
         with self.database.reading() as session:
-            due = tuple(sorted(tuple(row) for row in session.execute(_due(now))))
-            held = {
-                "jobs": session.scalar(select(func.min(Job.lease_until)).where(Job.state == "leased")),
-                "mails": session.scalar(select(func.min(Delivery.lease_until)).where(Delivery.state == "sending")),
-            }
+            due = sorted((Due(*row) for row in session.execute(_due(now + JUST_NOW))), key=lambda row: row[:3])
             put_off = (Delivery.state == "planned") & (Delivery.attempts > 0)
             running = select(func.count()).where(ProcessInstance.state == "active")
             uncertain = select(func.count()).where(Delivery.state == "uncertain")
             moments = [(self._acts_at(task, now), task) for task in session.scalars(_OPEN)]
             coming = [session.scalar(query) for query in _NEXT]
             return View(
-                due=due, held=held,
+                due=tuple(due),
                 tried_again=session.scalar(select(func.min(Delivery.next_attempt_at)).where(put_off)),
                 running=session.scalar(running) or 0, uncertain=session.scalar(uncertain) or 0,
                 acting=[task for moment, task in moments if moment is not None and moment <= now],
@@ -376,9 +387,13 @@ class Town:
             self._seen, self._since, self._first_seen = view.due, time.monotonic(), time.monotonic()
         assert time.monotonic() - self._first_seen < HOPELESS, f"nobody does what is due: {view}"
         still = time.monotonic() - self._since
-        for what, until in view.held.items():
-            if until is not None and still > LEFT_BEHIND[what]:
-                self._leap(until)
+        self._taken = {row: self._taken.get(row, time.monotonic()) for row in view.due}
+        for row, since in self._taken.items():
+            # Whoever took something after the last death lives, and only has little of a busy machine.
+            if row.held_until is None or since > self.last_death() + SEEN_AFTER:
+                continue
+            if still > LEFT_BEHIND[row.what]:
+                self._leap(row.held_until)
                 return
         if still > STALLED:
             self._leap(self.now() + timedelta(minutes=1))
@@ -410,14 +425,17 @@ _NEXT = (
 
 
 def _due(now: datetime) -> CompoundSelect[Any]:
-    """What the machines ought to be doing, with what changes when they do."""
+    """What the machines ought to be doing, as the columns of Due, all seen at one moment."""
+    nobody = cast(null(), Job.lease_until.type)
     waking = (ProcessInstance.state == "active") & (ProcessInstance.wake_at <= now)
     queued = (Job.state == "queued") & (Job.run_at <= now)
     planned = (Delivery.state == "planned") & (Delivery.next_attempt_at <= now)
     return union_all(
-        select(literal("wake"), ProcessInstance.id, ProcessInstance.revision).where(waking),
-        select(literal("job"), Job.id, Job.lease).where(or_(queued, Job.state == "leased")),
-        select(literal("mail"), Delivery.id, Delivery.lease).where(or_(planned, Delivery.state == "sending")),
+        select(literal("wake"), ProcessInstance.id, ProcessInstance.revision, nobody).where(waking),
+        select(literal("job"), Job.id, Job.lease, Job.lease_until).where(or_(queued, Job.state == "leased")),
+        select(literal("mail"), Delivery.id, Delivery.lease, Delivery.lease_until).where(
+            or_(planned, Delivery.state == "sending")
+        ),
     )
 
 

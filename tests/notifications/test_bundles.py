@@ -97,6 +97,23 @@ def test_what_left_together_fails_together_and_each_can_be_sent_again(
     assert said(case) == [(state, False), ("sent", False), (state, True)]
 
 
+def test_what_is_needless_when_sent_again_still_says_what_it_may_have_left_with(case: Case) -> None:
+    one_person(case)
+
+    def cut() -> None:
+        raise Uncertain("cut")
+
+    send_one(case.database, Outbox(cut), now=MORNING, settings=case.settings)
+    last = case.deliveries("uncertain")[-1]
+    case.change(last.task_id or 0, state="completed")
+    with case.database.transaction() as session:
+        send_again(session, session.get_one(Delivery, last.id), now=MORNING)
+    outbox = Outbox()
+    send_all(case, MORNING, outbox)
+    assert outbox.messages == []
+    assert said(case) == [("uncertain", False), ("uncertain", True), ("cancelled", True)]
+
+
 def test_a_failure_that_passes_gathers_them_anew(case: Case) -> None:
     one_person(case)
 
