@@ -15,6 +15,8 @@ from engine.model import Community, Membership, ProcessInstance, User
 #: Facts that are a meeting's date. The first two belong to the body of that key; `meeting` to any.
 MEETING_FACTS = ("ssu", "au", "meeting")
 _BODY_FACTS = frozenset({"ssu", "au"})
+#: Fact -> what models call the working days before the meeting at which its body wants the papers.
+PAPER_DAYS = {fact: f"{fact}_paper_days" for fact in MEETING_FACTS}
 
 #: What start_data sets itself.
 _ITEMS = ("parties", "reviewers", "hearing_bodies")

@@ -16,7 +16,7 @@ from engine.bpmn.expressions import parse
 from engine.bpmn.reading import Model, UserTaskElement
 from engine.calendar import Calendar
 from engine.hand_dates import place_of
-from engine.reasons import date_of
+from engine.reasons import bound, date_of
 
 #: Working days a case needs to go back from AU and come again: papers five days before, and five for the work.
 ROUND_TRIP_WORKING_DAYS = 10
@@ -93,33 +93,34 @@ def take_date(fact: str, body: Body, d: date, today: date) -> Proposal:
 def deadlines(
     model: Model,
     deployed: Mapping[str, Model],
-    facts: Mapping[str, date],
+    known: Mapping[str, object],
     calendar: Calendar,
     hand_dates: Mapping[str, date],
     call_path: str = "",
 ) -> Iterator[Deadline]:
-    """Every due date of the process, and of what it calls, that the given facts or a hand settle."""
+    """Every due date of the process, and of what it calls, that a hand settles or what is known: facts and numbers."""
     for task in model.user_tasks.values():
-        if (found := _deadline(task, call_path, facts, calendar, hand_dates)) is not None:
+        if (found := _deadline(task, call_path, known, calendar, hand_dates)) is not None:
             yield found
     for call_id, call in model.calls.items():
         if call.called in deployed:
-            bound = {name: date_of(source, facts, calendar) for name, source in call.bindings.items()}
-            inner = {**facts, **{name: value for name, value in bound.items() if value is not None}}
+            inner = bound(call.bindings, known, calendar)
             yield from deadlines(
                 deployed[call.called], deployed, inner, calendar, hand_dates, place_of(call_path, call_id)
             )
 
 
 def _deadline(
-    task: UserTaskElement, call_path: str, facts: Mapping[str, date], calendar: Calendar, hand_dates: Mapping[str, date]
-) -> Deadline | None:
+    task: UserTaskElement, call_path: str, known: Mapping[str, object], calendar: Calendar,
+    hand_dates: Mapping[str, date],
+) -> Deadline | None:  # fmt: skip
     place = place_of(call_path, task.id)
-    due = hand_dates.get(place) or date_of(task.due_date, facts, calendar)
+    due = hand_dates.get(place) or date_of(task.due_date, known, calendar)
     if due is None:
         return None
-    read = parse(task.due_date).names & facts.keys() if task.due_date and place not in hand_dates else frozenset[str]()
-    return Deadline(place=place, name=task.name, date=due, facts=frozenset(read), closes=task.closes)
+    names = parse(task.due_date).names if task.due_date and place not in hand_dates else frozenset[str]()
+    facts = frozenset(name for name in names if isinstance(known.get(name), date))
+    return Deadline(place=place, name=task.name, date=due, facts=facts, closes=task.closes)
 
 
 # --- meetings ---------------------------------------------------------------------------------------------------------

@@ -86,10 +86,7 @@ def waiting(*conditions: ColumnElement[bool], session: Session) -> Sequence[More
 
 def waiting_for(session: Session, person: Person) -> Sequence[MoreTimeRequest]:
     """Requests in running cases that the person owns."""
-    own = ProcessInstance.owner_id == person.id
-    if person.group_ids:
-        own = own | ProcessInstance.owner_group_id.in_(person.group_ids)
-    return waiting(own, ProcessInstance.state == "active", session=session)
+    return waiting(identity.steered_instances(person), ProcessInstance.state == "active", session=session)
 
 
 def waiting_of_case(session: Session, instance_id: int) -> Sequence[MoreTimeRequest]:
@@ -149,9 +146,11 @@ def _settle(request: MoreTimeRequest, state: str, actor: Person, now: datetime, 
 def _record(
     session: Session, held: Held, request: MoreTimeRequest, kind: str, actor: Person, now: datetime, reason: str
 ) -> None:
+    # A refusal is the owner's: history finds for whom by itself.
+    behalf_of = user_tasks.for_whom(actor, held) if kind == "more-time-asked" else None
     history.record(
-        session, held.instance, kind, now=now, actor_id=actor.id, task_id=held.task.id, note=reason.strip() or None,
-        item=held.task.item, old=request.due_date.isoformat() if request.due_date else None,
-        new=request.wanted.isoformat(),
+        session, held.instance, kind, now=now, actor_id=actor.id, on_behalf_of_id=behalf_of, task_id=held.task.id,
+        note=reason.strip() or None, item=held.task.item,
+        old=request.due_date.isoformat() if request.due_date else None, new=request.wanted.isoformat(),
     )  # fmt: skip
     process_instances.touch(session, held.instance, now=now)

@@ -25,7 +25,7 @@ from agreements.moving import (
     World,
     apply,
 )
-from engine import identity, planning, process_instances, rehearsing
+from engine import absences, identity, planning, process_instances, rehearsing
 from engine.calendar import Calendar
 from engine.errors import InvalidInput, NotAllowed, NotOpen
 from engine.identity import Person
@@ -37,7 +37,15 @@ from engine.rehearsing import Copied
 def preview(session: Session, change: Change, *, actor: Person, now: datetime, world: World) -> Preview:
     """Live every case that follows, as it is and as it would be; nothing is changed. Raises NotAllowed."""
     tried = tuple(_preview_case(session, case, actor=actor, now=now, world=world) for case in change.cases)
-    return Preview(change=change, cases=tried, invited=_invited(session, change))
+    found = Preview(change=change, cases=tried, invited=_invited(session, change), stand_ins={})
+    return replace(found, stand_ins=absences.stand_ins(session, _everybody(found)))
+
+
+def _everybody(tried: Preview) -> set[int]:
+    """Those who are concerned, whichever option is chosen."""
+    options = (option.outcome for case in tried.cases if case.choice is not None for option in case.choice.options)
+    moved = (step for outcome in options for step in outcome.moved)
+    return {*tried.concerned, *(person for step in moved for person in step.people)}
 
 
 def coming(
@@ -70,6 +78,8 @@ class _Life:
 
     steps: Mapping[Key, PlannedStep]
     people: Mapping[Key, tuple[int, ...]]
+    #: Open task -> its due date when the change is made.
+    dues: Mapping[int, date | None]
     stopped: str
     seen: Any
 
@@ -97,12 +107,17 @@ class _Trial:
             for key in dict.fromkeys((*self.now.steps, *after.steps))
             if key not in self.ended
         ]
-        moved = [self._moved(key, old, new, after) for key, old, new in pairs if _due(old) != _due(new)]
+        moved = [
+            self._moved(key, old, new, after)
+            for key, old, new in pairs
+            if _due(old) != _due(new) or self._tasks_moved(key, after)
+        ]
         both = [(old, new) for _, old, new in pairs if old is not None and new is not None]
+        keys = {step.key for step in moved}
         return Outcome(
             change=change,
             moved=tuple(sorted(moved, key=lambda step: step.new or step.old or date.max)),
-            unchanged=tuple(new for old, new in both if old.due == new.due and new.due is not None),
+            unchanged=tuple(new for _, new in both if new.due is not None and _key(new) not in keys),
             tighter=tuple((old, new) for old, new in both if _is_tighter(old, new) and not _is_broken(new)),
             broken=tuple(new for old, new in both if _is_broken(new) and not _is_broken(old)),
             stopped=after.stopped,
@@ -111,10 +126,12 @@ class _Trial:
 
     def _live(self, change: CaseChange) -> _Life:
         seen: list[Any] = []
+        dues: dict[int, date | None] = {}
 
         def changed(session: Session, instance: ProcessInstance) -> None:
             apply(session, instance, change, actor=self._actor, now=self._moment, reason="Prøvd.")
             session.flush()  # whoever looks reads the rows
+            dues.update(_dues(session, instance.id))
             seen.append(self._world.look(session, instance))
 
         lived = rehearsing.continue_case(
@@ -127,17 +144,27 @@ class _Trial:
                 people = _performers(session, self._instance_id)
         finally:
             lived.database.dispose()
-        found = {(s.call_path, s.element, s.round): s for s in planned}
-        return _Life(steps=found, people=people, stopped=lived.stopped, seen=seen[0])
+        found = {_key(step): step for step in planned}
+        return _Life(steps=found, people=people, dues=dues, stopped=lived.stopped, seen=seen[0])
 
     def _moved(self, key: Key, old: PlannedStep | None, new: PlannedStep | None, after: _Life) -> Moved:
         named = new or old
         assert named is not None, "a step of one of the two"
         people = after.people.get(key) or self.now.people.get(key, ())
-        opened = self._open.get(key)
-        if opened is not None:  # of a step that has begun, those who still have something to do
-            people = tuple(opened)
-        return Moved(key=key, name=named.name, before=old, after=new, people=people, tasks=opened or {})
+        tasks = self._tasks_moved(key, after)
+        if key in self._open:  # of a step that has begun, those who have something else to keep to
+            people = tuple(tasks)
+        own = {person: (self.now.dues[task], after.dues.get(task)) for person, task in tasks.items()}
+        return Moved(key=key, name=named.name, before=old, after=new, people=people, tasks=tasks, own=own)
+
+    def _tasks_moved(self, key: Key, after: _Life) -> dict[int, int]:
+        """Person -> their open task of the step, where its due date moves."""
+        opened = self._open.get(key, {})
+        return {person: task for person, task in opened.items() if self.now.dues.get(task) != after.dues.get(task)}
+
+
+def _key(step: PlannedStep) -> Key:
+    return step.call_path, step.element, step.round
 
 
 def _due(step: PlannedStep | None) -> date | None:
@@ -175,6 +202,13 @@ def _open_tasks(session: Session, instance_id: int) -> dict[Key, dict[int, int]]
         for person in _holders(session, task):
             found.setdefault((step.call_path, step.element_id, step.round), {}).setdefault(person, task.id)
     return found
+
+
+def _dues(session: Session, instance_id: int) -> dict[int, date | None]:
+    """Waiting task -> its due date."""
+    waiting = (UserTask.instance_id == instance_id) & UserTask.state.in_(("open", "submitted"))
+    rows = session.execute(select(UserTask.id, UserTask.due_date).where(waiting))
+    return {row.id: row.due_date for row in rows}
 
 
 def _performers(session: Session, instance_id: int) -> dict[Key, tuple[int, ...]]:
@@ -230,8 +264,7 @@ def _movers(trial: _Trial, moved: Outcome, hit: PlannedStep) -> tuple[tuple[Plan
     )
     if late:
         return late
-    itself = (hit.call_path, hit.element, hit.round)
-    return ((trial.now.steps[itself], hit),)
+    return ((trial.now.steps[_key(hit)], hit),)
 
 
 def _ways_out(

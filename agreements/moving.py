@@ -17,7 +17,7 @@ from agreements.model import Body, Case, CaseMeeting, Meeting, Move, MoveNotice
 from engine import identity, process_instances, steering
 from engine.errors import InvalidInput, Stale
 from engine.identity import Person
-from engine.model import Community, ProcessInstance
+from engine.model import Community, ProcessInstance, new_public_id
 from engine.planning import PlannedStep
 from engine.rehearsing import Copied
 from engine.service_tasks import Function
@@ -83,18 +83,29 @@ class Moved:
     before: PlannedStep | None
     after: PlannedStep | None
     people: tuple[int, ...]
-    #: Person -> their open task; empty where the step has not opened yet.
+    #: Person -> their open task, where its own due date moves; empty where the step has not opened yet.
     tasks: Mapping[int, int]
+    #: Person -> the due date of that task, before and after.
+    own: Mapping[int, tuple[date | None, date | None]]
 
     @property
     def old(self) -> date | None:
         """The due date as it stands."""
-        return self.before.due if self.before else None
+        return self._common(0, self.before)
 
     @property
     def new(self) -> date | None:
         """The due date as it would be."""
-        return self.after.due if self.after else None
+        return self._common(1, self.after)
+
+    def of(self, person: int) -> tuple[date | None, date | None]:
+        """What moves for that person."""
+        return self.own.get(person, (self.old, self.new))
+
+    def _common(self, side: int, step: PlannedStep | None) -> date | None:
+        """What all whose date moves have in common; else the step's, which is the latest of its tasks'."""
+        dates = {both[side] for both in self.own.values()}
+        return dates.pop() if len(dates) == 1 else step.due if step else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +175,8 @@ class Preview:
     cases: tuple[CasePreview, ...]
     #: Members of the body whose meeting moves.
     invited: tuple[int, ...]
+    #: Of all these people, those who are away -> who stands in for them, and is told instead.
+    stand_ins: Mapping[int, int]
 
     @property
     def token(self) -> str:
@@ -173,8 +186,17 @@ class Preview:
     @property
     def told(self) -> tuple[int, ...]:
         """Ids of those who get a mail: one each, about everything."""
+        return tuple(sorted({self.reader(person) for person in self.concerned}))
+
+    @property
+    def concerned(self) -> tuple[int, ...]:
+        """Ids of those whose tasks or meeting move, whether they are here or away."""
         moved = (person for case in self.cases for step in case.outcome.moved for person in step.people)
         return tuple(sorted({*moved, *self.invited}))
+
+    def reader(self, person: int) -> int:
+        """Who is told in the person's place: they themselves, unless they are away."""
+        return self.stand_ins.get(person, person)
 
     def chosen(self, options: Mapping[str, str]) -> "Preview":
         """With these options (case -> key of the option) instead of the recommended ones. Raises InvalidInput."""
@@ -239,10 +261,13 @@ def of_case(
 # --- doing it ---------------------------------------------------------------------------------------------------------
 
 
-def commit(session: Session, tried: Preview, *, token: str, actor: Person, now: datetime, reason: str) -> Move:
+def commit(
+    session: Session, tried: Preview, *, token: str, actor: Person, now: datetime, reason: str, public_id: str = ""
+) -> Move:
     """Do what the preview showed, in this unit of work; `token` is what the person looked at.
 
-    Raises Stale when a case or the meeting has changed since, and InvalidInput without a reason; nothing is then kept.
+    Whoever may ask twice gives the move its `public_id`, and finds it by that. Raises Stale when a case or the
+    meeting has changed since, and InvalidInput without a reason; nothing is then kept.
     """
     if not reason.strip():
         raise InvalidInput("Skriv hvorfor datoene flyttes. Begrunnelsen står i historikken.", field="reason")
@@ -258,14 +283,19 @@ def commit(session: Session, tried: Preview, *, token: str, actor: Person, now: 
     _move_meeting(session, change)
     _follow_meetings(session, change)
     move = Move(
-        community_id=actor.community_id, meeting_id=change.meeting_id, at=now, by_id=actor.id, old=change.old,
-        new=change.new, reason=reason.strip(),
+        public_id=public_id or new_public_id(), community_id=actor.community_id, meeting_id=change.meeting_id, at=now,
+        by_id=actor.id, old=change.old, new=change.new, reason=reason.strip(),
     )  # fmt: skip
     session.add(move)
     session.flush()  # those who are told need its id
     session.add_all(_notices(move, tried))
     session.flush()  # what plans the mails reads them
     return move
+
+
+def find(session: Session, community_id: int, public_id: str) -> Move | None:
+    """The move of that id, if it has been made."""
+    return session.scalar(select(Move).where(Move.community_id == community_id, Move.public_id == public_id))
 
 
 def _still(session: Session, change: Change, now: datetime) -> bool:
@@ -319,12 +349,7 @@ def _follow_meetings(session: Session, change: Change) -> None:
 def _notices(move: Move, tried: Preview) -> list[MoveNotice]:
     """One row for each date and person; those who only meet are told of the meeting."""
     rows = [
-        MoveNotice(
-            move_id=move.id, user_id=person, instance_id=case.instance_id, task_id=step.tasks.get(person),
-            step_name=step.name, old=step.old, new=step.new,
-        )
-        for case in tried.cases
-        for step in case.outcome.moved
+        _notice(move, case, step, person, tried) for case in tried.cases for step in case.outcome.moved
         for person in step.people
     ]  # fmt: skip
     rows += [
@@ -332,6 +357,14 @@ def _notices(move: Move, tried: Preview) -> list[MoveNotice]:
             move_id=move.id, user_id=person, instance_id=tried.cases[0].instance_id, task_id=None, step_name="",
             old=move.old, new=move.new,
         )
-        for person in tried.invited
+        for person in dict.fromkeys(map(tried.reader, tried.invited))
     ]  # fmt: skip
     return rows
+
+
+def _notice(move: Move, case: CasePreview, step: Moved, person: int, tried: Preview) -> MoveNotice:
+    old, new = step.of(person)
+    return MoveNotice(
+        move_id=move.id, user_id=tried.reader(person), instance_id=case.instance_id, task_id=step.tasks.get(person),
+        step_name=step.name, old=old, new=new,
+    )  # fmt: skip

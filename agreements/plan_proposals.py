@@ -13,6 +13,7 @@ from agreements.functions import FUNCTIONS
 from agreements.meeting_checks import take_date, take_meeting
 from agreements.model import Meeting
 from agreements.plan_checks import Surroundings
+from agreements.start_contents import StartRequest
 from agreements.starting import Prepared
 from engine import identity, planning, rehearsing
 from engine.calendar import Calendar
@@ -65,6 +66,23 @@ def arguments(prepared: Prepared) -> StartArguments:
         definition_id=prepared.definition.id, title=prepared.title, data=prepared.data, facts=prepared.facts,
         roles=prepared.roles, owner_group=prepared.owner_group, hand_dates=prepared.request.hand_dates,
     )  # fmt: skip
+
+
+def odd_about(session: Session, community: Community, request: StartRequest, *, now: datetime) -> tuple[Finding, ...]:
+    """All that is odd about a start, from its meetings to its plan, which is lived once. Raises as `prepare` does."""
+    prepared = starting.prepare(session, community, request, now=now)
+    return odd(session, community, prepared, plan_of(session, prepared, now=now), now=now)
+
+
+def odd(
+    session: Session, community: Community, prepared: Prepared, plan: Sequence[PlannedStep], *, now: datetime
+) -> tuple[Finding, ...]:
+    """What to take a stand on before the start: the same for pages, programs and commands."""
+    calendar = identity.calendar_of(community)
+    today = calendar.local_date(now)
+    of_plan = plan_checks.findings(plan, plan_checks.surroundings(session, community), calendar, today)
+    # What is over already is said once, for all of it.
+    return (*prepared.warnings, *(f for f in of_plan if f.code != "due_before_open" or f.date >= today))
 
 
 def plan_of(session: Session, prepared: Prepared, *, now: datetime) -> Sequence[PlannedStep]:

@@ -52,6 +52,13 @@ class Slip:
     #: Every due date to come if everybody acts, in the order of time.
     deadlines: tuple[Coming, ...]
 
+    def lost_step(self, today: date) -> Coming | None:
+        """The step that follows, unless it is over, or is the day of a meeting that is lost anyway."""
+        following = self.next
+        if following is None or following.day < today or following.day in {one.day for one in self.meetings}:
+            return None
+        return following
+
 
 def slip(session: Session, instance_id: int, *, now: datetime) -> Slip:
     """Live the case twice from here, in silence and with everybody on time; nothing is changed."""

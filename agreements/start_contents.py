@@ -1,6 +1,6 @@
 """What a case that starts is about: its agreement or body, its title, and the answers of the start form."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from agreements import cases
 from agreements.dates import day
+from agreements.findings import ChosenMeeting
 from agreements.model import Agreement
 from agreements.start_needs import BODY_NAME, LISTS, Needs
 from engine.errors import FieldProblem, InvalidInput
@@ -141,10 +142,12 @@ def instance_data(
     needed: Needs,
     agreement: Agreement | None,
     answers: Mapping[str, Any],
+    meetings: Iterable[ChosenMeeting],
 ) -> dict[str, Any]:
-    """The instance's data: the answers, what later forms offer, and the lists that steps run over."""
+    """The instance's data: the answers, what later forms offer, the lists that steps run over, and paper deadlines."""
     known = {q["name"]: q["key"] for q in (agreement.questions if agreement else [])}
-    extra = {**answers, **form_inputs(agreement)}
+    paper_days = {cases.PAPER_DAYS[meeting.fact]: meeting.body.paper_working_days for meeting in meetings}
+    extra = {**answers, **form_inputs(agreement), **paper_days}
     extra["questions"] = [
         {"key": known.get(question["name"], f"q{number}"), "name": question["name"]}
         for number, question in enumerate(answers.get("questions") or [], start=1)

@@ -17,6 +17,7 @@ from agreements.start_contents import BODY_CHOICES, StartRequest
 from agreements.start_needs import Needs
 from engine import deployments, history, identity, process_instances
 from engine.errors import FieldProblem, InvalidAnswers, InvalidInput, NotAllowed
+from engine.identity import Person
 from engine.model import (
     Community,
     Group,
@@ -76,12 +77,15 @@ def prepare(session: Session, community: Community, request: StartRequest, *, no
     answers, problems = start_contents.read_answers(request, needed, agreement)
     title = request.title or start_contents.default_title(definition, needed, agreement, answers)
     facts = {meeting.fact: meeting.date for meeting in chosen}
-    data = start_contents.instance_data(session, community, request, needed, agreement, answers)
+    data = start_contents.instance_data(session, community, request, needed, agreement, answers, chosen)
     roles = _roles(session, community, request, needed)
     _check_people(session, community, needed, data, roles)
     identity.group(session, community.id, request.owner_group)
     models = start_needs.models(session, definition)
-    due = meeting_checks.deadlines(models[definition.key], models, facts, calendar, request.hand_dates)
+    paper_days = {name: data[name] for name in cases.PAPER_DAYS.values() if name in data}
+    due = meeting_checks.deadlines(
+        models[definition.key], models, {**paper_days, **facts}, calendar, request.hand_dates
+    )
     today = calendar.local_date(now)
     register = register_of(session, chosen, today)
     return Prepared(
@@ -115,21 +119,19 @@ def start(
 ) -> ProcessInstance:
     """Start the case and bind its meetings; those given as a date are added to the register.
 
-    `confirmed` says why it starts in spite of warnings; it goes into the case's history. `findings` are those that the
-    plan showed beside the warnings of `prepare`, and want a reason as these do. A repeated start with
+    `confirmed` says why it starts in spite of warnings; it goes into the case's history. `findings` are those that
+    `plan_proposals.odd` finds beside the warnings of `prepare`, and want a reason as these do. A repeated start with
     the same idempotency key answers the first one's case. Raises NotAllowed, and InvalidInput as `prepare` does,
     for warnings without a reason and, as InvalidAnswers, for an answer that breaks the start form's rules.
     """
-    definition = deployments.latest(session, community.id, request.process)
-    if not start_needs.may_start(identity.person(session, actor), definition):
-        raise NotAllowed(f"Du kan ikke starte «{definition.name}». Be sekretariatet gjøre det.")
+    require_may_start(session, identity.person(session, actor), request.process)
     if (existing := already_started(session, community, request.idempotency_key)) is not None:
         return existing
     prepared = prepare(session, community, request, now=now)
     if wrong := [p for p in prepared.problems if _was_given(request, p.key)]:
         raise InvalidAnswers(wrong)
     reason = (confirmed or "").strip()
-    odd = tuple({(f.code, f.fact, f.step, f.date): f for f in (*prepared.warnings, *findings)}.values())
+    odd = tuple({(f.code, f.message): f for f in (*prepared.warnings, *findings)}.values())
     if odd and not reason:
         raise InvalidInput(_unconfirmed(odd), field="confirmed")
     instance = _start(session, prepared, actor, now)
@@ -140,6 +142,13 @@ def start(
         kept = [{"code": w.code, "fact": w.fact, "date": w.date.isoformat()} for w in odd]
         history.record(session, instance, "warnings-confirmed", now=now, actor_id=actor.id, note=reason, warnings=kept)
     return instance
+
+
+def require_may_start(session: Session, person: Person, process: str) -> None:
+    """Raises NotAllowed where the person may not start the process, NotFound where there is none."""
+    definition = deployments.latest(session, person.community_id, process)
+    if not start_needs.may_start(person, definition):
+        raise NotAllowed(f"Du kan ikke starte «{definition.name}». Be sekretariatet gjøre det.")
 
 
 def _was_given(request: StartRequest, key: str) -> bool:

@@ -48,6 +48,13 @@ def stand_ins(session: Session, user_ids: Collection[int]) -> dict[int, int]:
     return {away: deputy for away, deputy in session.execute(query) if deputy is not None}
 
 
+def stand_in_names(session: Session, community_id: int) -> Mapping[int, str]:
+    """Ids of those who are away now -> the name of who stands in, empty where nobody is there to."""
+    query = select(Absence.user_id, User.name).outerjoin(User, User.id == Absence.stand_in_id)
+    away = session.execute(query.where(Absence.community_id == community_id, Absence.told))
+    return {row.user_id: row.name or "" for row in away}
+
+
 def present(session: Session, user_ids: Collection[int]) -> tuple[int, ...]:
     """The people in their order, those who are away now replaced by who stands in; nobody twice."""
     instead = stand_ins(session, user_ids)

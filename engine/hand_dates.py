@@ -20,7 +20,7 @@ def require_step(specification: Specification, place: str) -> UserTaskElement:
     """The step at that place of the model. Raises InvalidInput."""
     call_path, _, element_id = place.rpartition("/")
     found = specification.user_task_at(call_path, element_id)
-    if found is None:
+    if found is None or place != place_of(call_path, element_id):
         raise InvalidInput(f"The model has no step {place!r}.", place=place)
     return found
 
@@ -58,8 +58,7 @@ def enter(
     specification = deployments.compiled(session, instance).specification
     require_step(specification, place)
     calendar = identity.calendar_of(session.get_one(Community, instance.community_id))
-    facts = {name: date.fromisoformat(value) for name, value in instance.facts.items()}
-    derived = reasons.derived_at(specification, place, facts, calendar)
+    derived = reasons.derived_at(specification, place, reasons.known_of(instance), calendar)
     history.record(
         session, instance, "date-set", now=now, actor_id=actor_id, note=note, place=place, old=was,
         new=day.isoformat(), derived=derived.isoformat() if derived else None,

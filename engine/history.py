@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
+from engine import identity
 from engine.database import append
 from engine.model import HistoryEvent, ProcessInstance, User
 
@@ -26,6 +27,15 @@ _BESIDE = (
 #: What happens to a case and so to every task in it.
 _TO_ALL = (
     "suspended", "resumed", "cancelled", "reopened", "completed", "skipped", "step-closed", "moved", "migrated",
+)  # fmt: skip
+#: What only an owner does to a case: whoever stands in for one does it on their behalf.
+_STEERING = frozenset(
+    {
+        "extended", "date-set", "date-released", "skipped", "corrected", "party-added", "party-removed",
+        "suspended", "resumed", "reopened", "cancelled", "reminded", "mail-resent", "address-corrected",
+        "more-time-refused", "respondents-invited", "respondents-closed", "variable-set", "moved", "incident-retried",
+        "incident-skipped", "migrated", "migration-reverted",
+    }
 )  # fmt: skip
 #: What the chain holds fast of an event, in the order in which it is hashed.
 _CHAINED = (
@@ -50,7 +60,12 @@ def record(
     note: str | None = None,
     **data: Any,
 ) -> None:
-    """Append one event. The caller holds the instance row, so the chain has one writer."""
+    """Append one event. The caller holds the instance row, so the chain has one writer.
+
+    On whose behalf an owner's act was done is found here, so that no such act forgets it.
+    """
+    if kind in _STEERING and on_behalf_of_id is None:
+        on_behalf_of_id = identity.in_the_owners_place(session, actor_id, instance)
     instance.history_length += 1
     salt = secrets.token_hex(16) if note else None
     if (way := via.get()) is not None:

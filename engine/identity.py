@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, ScalarSelect, bindparam, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, literal, or_, select
 from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -183,9 +183,29 @@ def visible_instances(person: Person) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return own & or_(
-        ProcessInstance.owner_id.in_(person.acts_for), ProcessInstance.owner_group_id.in_(person.acts_in), takes_part
+    return own & or_(steered_instances(person), takes_part)
+
+
+def steered_instances(person: Person) -> ColumnElement[bool]:
+    """The condition under which a case is theirs, or of one they stand in for, without being an administrator."""
+    return or_(
+        ProcessInstance.owner_id.in_(person.acts_for), ProcessInstance.owner_group_id.in_(person.acts_in)
+    )  # fmt: skip
+
+
+def in_the_owners_place(session: Session, actor_id: int | None, instance: ProcessInstance) -> int | None:
+    """For which of the case's owners this person stands in now; None where they are one, or stand in for none."""
+    if actor_id is None or actor_id == instance.owner_id:
+        return None
+    members = select(Membership.user_id).where(Membership.group_id == instance.owner_group_id)
+    owner_first = Absence.user_id != instance.owner_id
+    query = select(Absence.user_id).where(
+        Absence.stand_in_id == actor_id,
+        or_(Absence.user_id == instance.owner_id, Absence.user_id.in_(members)),
+        literal(actor_id).not_in(members),
     )
+    with session.no_autoflush:  # what is being done concerns no absence
+        return session.scalar(query.order_by(owner_first, Absence.user_id).limit(1))
 
 
 def owns(person: Person, instance: ProcessInstance) -> bool:

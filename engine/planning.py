@@ -77,7 +77,7 @@ def steps(rehearsal: Rehearsal) -> tuple[PlannedStep, ...]:
         by_hand = session.scalars(select(UserTask.step_id).where(UserTask.due_by_hand))
         reader = _Reader(
             session=session, calendar=calendar, specification=deployments.compiled(session, instance).specification,
-            facts={name: date.fromisoformat(day) for name, day in instance.facts.items()}, rows=rows,
+            facts=reasons.facts_of(instance), known=reasons.known_of(instance), rows=rows,
             by_hand=frozenset(by_hand), people=_people(session, instance_id),
             derived_then=_derived_then(session, instance_id), found=rehearsal.found,
         )  # fmt: skip
@@ -92,6 +92,8 @@ class _Reader:
     calendar: Calendar
     specification: Specification
     facts: Mapping[str, date]
+    #: The facts, and the numbers that the start gave.
+    known: Mapping[str, object]
     rows: Sequence[Step]
     by_hand: frozenset[int]
     people: Mapping[int, tuple[int, ...]]
@@ -104,8 +106,8 @@ class _Reader:
         element = self.specification.model_at(step.call_path).user_tasks[step.element_id]
         opens = self.calendar.local_date(step.opened_at)
         minimum = element.properties.get("minimumWorkingDays", "")
-        scope = reasons.scope_at(self.specification, step.call_path, self.facts, self.calendar)
-        why = reasons.reason(element.due_date, self.specification, step.call_path)
+        scope = reasons.scope_at(self.specification, step.call_path, self.known, self.calendar)
+        why = reasons.reason(element.due_date, self.specification, step.call_path, self.known)
         return PlannedStep(
             element=step.element_id,
             call_path=step.call_path,
@@ -182,8 +184,8 @@ def _people(session: Session, instance_id: int) -> dict[int, tuple[int, ...]]:
 
 
 def _slack(step: Step, steps: Sequence[Step], calendar: Calendar) -> int | None:
-    if step.due_date is None or step.ended_at is None:
-        return None
+    if step.due_date is None or step.ended_at is None or calendar.local_date(step.ended_at) > step.due_date:
+        return None  # what ended late had nothing to spare
     later = [s.opened_at for s in steps if s.opened_at >= step.ended_at and s.id != step.id]
     if not later:
         return None

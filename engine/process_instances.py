@@ -251,7 +251,11 @@ def set_facts(
     before = {name: instance.facts.get(name) for name in facts}
     instance.facts = {**instance.facts, **{name: day.isoformat() for name, day in facts.items()}}
     new = {name: instance.facts[name] for name in facts}
-    history.record(session, instance, "facts-set", now=now, actor_id=actor_id, note=reason, old=before, new=new)
+    behalf_of = identity.in_the_owners_place(session, actor_id, instance)
+    history.record(
+        session, instance, "facts-set", now=now, actor_id=actor_id, on_behalf_of_id=behalf_of, note=reason, old=before,
+        new=new,
+    )  # fmt: skip
     run(session, instance, now=now, act=refusing(rederiving(session, instance)))
 
 

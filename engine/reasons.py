@@ -1,13 +1,14 @@
 """Why a date is what it is: the expression of a due date read as a rule, and what closed days did to it."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from engine.bpmn.expressions import ExpressionError, evaluate, parse
 from engine.bpmn.parsing import Specification
 from engine.calendar import Calendar
+from engine.model import ProcessInstance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,8 @@ class Reason:
     rule: str
     base: str | None = None
     days: int = 0
+    #: What the number of days is called where the case was given it; None where the model itself says it.
+    days_named: str | None = None
     months: int = 0
     inner: "Reason | None" = None
     #: The day it would have been, had people worked then, and why they don't: as `Calendar.why_closed` says, or `july`.
@@ -29,39 +32,62 @@ class Reason:
 # --- what the model derives -------------------------------------------------------------------------------------------
 
 
+def facts_of(instance: ProcessInstance) -> dict[str, date]:
+    """The dates that a case hangs on."""
+    return {name: date.fromisoformat(day) for name, day in instance.facts.items()}
+
+
+def known_of(instance: ProcessInstance) -> dict[str, object]:
+    """What dates are reckoned from before anybody answers: the facts, and the numbers that the start gave."""
+    numbers = {name: value for name, value in instance.data.items() if type(value) is int}
+    return {**numbers, **facts_of(instance)}
+
+
 def scope_at(
-    specification: Specification, call_path: str, facts: Mapping[str, date], calendar: Calendar
-) -> dict[str, date]:
-    """The facts under the names that they have where the calls of `call_path` bind them."""
-    scope, above = dict(facts), list[str]()
+    specification: Specification, call_path: str, known: Mapping[str, object], calendar: Calendar
+) -> dict[str, object]:
+    """What is known under the names that it has where the calls of `call_path` bind it."""
+    scope, above = dict(known), list[str]()
     for segment in filter(None, call_path.split("/")):
         call = specification.model_at("/".join(above)).calls.get(segment.partition("[")[0])
-        bound = {name: date_of(source, scope, calendar) for name, source in call.bindings.items()} if call else {}
-        scope |= {name: day for name, day in bound.items() if day is not None}
+        scope = bound(call.bindings, scope, calendar) if call else scope
         above.append(segment)
     return scope
 
 
-def derived_at(specification: Specification, place: str, facts: Mapping[str, date], calendar: Calendar) -> date | None:
-    """When the facts say that the step at "call path/element" is due; None where it hangs on an answer."""
+def bound(bindings: Mapping[str, str], known: Mapping[str, object], calendar: Calendar) -> dict[str, object]:
+    """What is known inside a call with these bindings."""
+    values = {name: value_of(source, known, calendar) for name, source in bindings.items()}
+    return {**known, **{name: value for name, value in values.items() if value is not None}}
+
+
+def derived_at(
+    specification: Specification, place: str, known: Mapping[str, object], calendar: Calendar
+) -> date | None:
+    """When what is known says that the step at "call path/element" is due; None where it hangs on an answer."""
     call_path, _, element_id = place.rpartition("/")
     source = specification.model_at(call_path).user_tasks[element_id].due_date
-    return date_of(source, scope_at(specification, call_path, facts, calendar), calendar)
+    return date_of(source, scope_at(specification, call_path, known, calendar), calendar)
 
 
-def date_of(source: str | None, scope: Mapping[str, date], calendar: Calendar) -> date | None:
+def date_of(source: str | None, scope: Mapping[str, object], calendar: Calendar) -> date | None:
     """The date that an expression comes to; None where it hangs on an answer."""
-    if not source:
-        return None
-    try:
-        value = evaluate(parse(source), scope, calendar)
-    except ExpressionError:
-        return None
+    value = value_of(source, scope, calendar)
     return value if isinstance(value, date) else None
 
 
+def value_of(source: str | None, scope: Mapping[str, object], calendar: Calendar) -> object:
+    """What an expression comes to; None where it hangs on an answer."""
+    if not source:
+        return None
+    try:
+        return evaluate(parse(source), scope, calendar)
+    except ExpressionError:
+        return None
+
+
 def explained(
-    why: Reason, source: str | None, scope: Mapping[str, date], facts: Mapping[str, date], calendar: Calendar
+    why: Reason, source: str | None, scope: Mapping[str, object], facts: Mapping[str, date], calendar: Calendar
 ) -> Reason:
     """The reason with the day from which closed days or July moved the date, and with what counting passed over.
 
@@ -80,7 +106,7 @@ def explained(
 
 
 def main_path_date(
-    why: Reason, source: str | None, scope: Mapping[str, date], facts: Mapping[str, date], calendar: Calendar
+    why: Reason, source: str | None, scope: Mapping[str, object], facts: Mapping[str, date], calendar: Calendar
 ) -> date | None:
     """What the expression comes to; where it asks for an answer, what the rule of the main path comes to."""
     found = date_of(source, scope, calendar)
@@ -138,34 +164,63 @@ _RAW: Mapping[str, Callable[[date, int], date]] = {
 # --- reasons ----------------------------------------------------------------------------------------------------------
 
 
-def reason(source: str | None, specification: Specification, call_path: str) -> Reason:
-    """Why an expression gives its date, for the forms that due dates have; otherwise just the rule `expression`."""
+def reason(
+    source: str | None, specification: Specification, call_path: str, known: Mapping[str, object] | None = None
+) -> Reason:
+    """Why an expression gives its date, for the forms that due dates have; otherwise just the rule `expression`.
+
+    `known` has the numbers that the case was given, under the names that it gives them.
+    """
     if not source:
         return Reason(rule="none")
     try:
         tree = ast.parse(parse(source).source.strip().removeprefix("${").removesuffix("}").strip(), mode="eval").body
     except (ExpressionError, SyntaxError):
         return Reason(rule="expression")
-    return _explain(tree, specification, call_path)
+    return _Reading(specification=specification, call_path=call_path, known=known or {}).explain(tree)
 
 
-def _explain(node: ast.expr, specification: Specification, call_path: str) -> Reason:
-    if isinstance(node, ast.IfExp):
-        # What holds on the main path is the last branch.
-        return _explain(node.orelse, specification, call_path)
-    if isinstance(node, ast.Name):
-        return Reason(rule="fact", base=root_name(specification, call_path, node.id))
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
-        return Reason(rule="expression")
-    if node.func.id in ("first_given", "date"):
-        return _explain(node.args[-1], specification, call_path)
-    inner = _explain(node.args[0], specification, call_path)
-    base = inner.base if inner.rule == "fact" else None
-    numbers = [n.value for n in (*node.args[1:], *(k.value for k in node.keywords)) if isinstance(n, ast.Constant)]
-    number = int(str(numbers[0])) if numbers else 0
-    months = number if node.func.id in ("last_working_day", "first_working_day_of") else 0
-    days = number if not months else 0
-    return Reason(rule=node.func.id, base=base, days=days, months=months, inner=None if base else inner)
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """Reads an expression at a place of the model."""
+
+    specification: Specification
+    call_path: str
+    known: Mapping[str, object]
+
+    def explain(self, node: ast.expr) -> Reason:
+        """The reason that a part of it gives."""
+        if isinstance(node, ast.IfExp):
+            # What holds on the main path is the last branch.
+            return self.explain(node.orelse)
+        if isinstance(node, ast.Name):
+            return Reason(rule="fact", base=self._named(node))
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+            return Reason(rule="expression")
+        if node.func.id in ("first_given", "date"):
+            return self.explain(node.args[-1])
+        inner = self.explain(node.args[0])
+        base = inner.base if inner.rule == "fact" else None
+        number, named = self._number([*node.args[1:], *(keyword.value for keyword in node.keywords)])
+        by_month = number and node.func.id in ("last_working_day", "first_working_day_of")
+        return Reason(
+            rule=node.func.id, base=base, days=0 if by_month else number, months=number if by_month else 0,
+            days_named=named, inner=None if base else inner,
+        )  # fmt: skip
+
+    def _number(self, nodes: Iterable[ast.expr]) -> tuple[int, str | None]:
+        """The first number among these parts, and what it is called; 0 where there is none."""
+        for node in nodes:
+            if isinstance(node, ast.Constant):
+                return int(str(node.value)), None
+            if isinstance(node, ast.Name) and isinstance(number := self.known.get(self._named(node)), int):
+                return number, self._named(node)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "first_given":
+                return self._number(node.args)
+        return 0, None
+
+    def _named(self, node: ast.Name) -> str:
+        return root_name(self.specification, self.call_path, node.id)
 
 
 def root_name(specification: Specification, call_path: str, name: str) -> str:

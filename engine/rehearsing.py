@@ -6,18 +6,30 @@ did here. Everyone acts on the due date with the model's `planOutcome`, unless t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from engine import deployments, identity, jobs, messages, outgoing, process_instances, service_tasks, user_tasks
+from engine import (
+    absences,
+    deployments,
+    identity,
+    jobs,
+    messages,
+    outgoing,
+    process_instances,
+    service_tasks,
+    user_tasks,
+)
 from engine.bpmn.execution import Thrown
 from engine.bpmn.reading import UserTaskElement
 from engine.calendar import Calendar
 from engine.database import Database
 from engine.model import (
+    Absence,
     Base,
     Community,
     Deployment,
@@ -37,8 +49,9 @@ from engine.model import (
 
 #: A rehearsal that is not over after this many acts loops.
 MAX_ACTS = 2_000
-#: When people act on their due date, local time.
+#: When people act on their due date, local time: first who answers, then who approves.
 ACTING_TIME = time(12, 0)
+APPROVING_TIME = time(13, 0)
 
 #: Something that looks on: told before an act that time has passed until a moment, and after it that it happened.
 Observer = Callable[[Database, int, datetime], None]
@@ -66,6 +79,14 @@ def _nothing(database: Database, instance_id: int, now: datetime) -> None:
 
 def _no_change(session: Session, instance: ProcessInstance) -> None:
     """The case lives on as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Act:
+    """What happens next: when, and what it does in its transaction."""
+
+    at: datetime
+    does: Callable[[Session], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +199,10 @@ def _live(
         stood = _standstills(session).keys()  # what stands already has an owner who knows
         steps = session.execute(select(Step.id, Step.state).where(Step.instance_id == instance_id)).all()
         found = {step.id: step.state for step in steps} if instance.started_at < now else {}
+        away = _absence_moments(session, calendar, now)
+    with sandbox.transaction() as session:
+        for moment in away:
+            jobs.enqueue(session, "absence", run_at=moment, payload={"community": instance.community_id})
     _do_jobs(sandbox, handlers, now)
     onlooker.happened(sandbox, instance_id, now)
     stopped = ""
@@ -185,13 +210,13 @@ def _live(
         act = _next_act(sandbox, instance_id, now, calendar, scenario)
         if act is None and not _message_comes(sandbox, instance_id, now):
             break
-        now, task_id = act or (now, None)
+        act = act or _Act(at=now, does=_wake(instance_id, now))
+        if (leaves := next((moment for moment in away if now < moment <= act.at), None)) is not None:
+            act = _Act(at=leaves, does=_nobody)  # the jobs below let absences begin and end
+        now = act.at
         onlooker.elapsed(sandbox, instance_id, now)
         with sandbox.transaction() as session:
-            if task_id is None:
-                process_instances.wake(session, instance_id, now=now)
-            else:
-                _answer(session, task_id, scenario, now)
+            act.does(session)
         _do_jobs(sandbox, handlers, now)
         with sandbox.reading() as session:
             stopped = "; ".join(text for id_, text in _standstills(session).items() if id_ not in stood)
@@ -213,7 +238,7 @@ def _handlers(
     """What does the jobs that move cases: messages, signals and service tasks. Mails are the observers' matter."""
     topics = deployments.compiled(session, instance).specification.topics
     known = {topic: functions.get(topic, lambda session, call: {}) for topic in topics}
-    return {**messages.handlers(), **service_tasks.handlers(known)}
+    return {**absences.handlers(), **messages.handlers(), **service_tasks.handlers(known)}
 
 
 def _do_jobs(sandbox: Database, handlers: Mapping[str, jobs.Handler], now: datetime) -> None:
@@ -236,30 +261,49 @@ def _message_comes(sandbox: Database, instance_id: int, now: datetime) -> bool:
 
 def _next_act(
     sandbox: Database, instance_id: int, now: datetime, calendar: Calendar, scenario: Scenario
-) -> tuple[datetime, int | None] | None:
-    """The next thing that happens: someone answers on the due date, or a timer is due."""
+) -> _Act | None:
+    """The next thing that happens: a timer is due, or someone answers or approves on the due date."""
     with sandbox.reading() as session:
         instance = session.get_one(ProcessInstance, instance_id)
         if instance.state != "active":
             return None
+        waits = UserTask.state.in_(("open", "submitted"))
         tasks = session.scalars(
-            select(UserTask).where(UserTask.instance_id == instance_id, UserTask.state == "open")
+            select(UserTask).where(UserTask.instance_id == instance_id, waits).order_by(UserTask.id)
         ).all()
-        acts: list[tuple[datetime, int | None]] = [
-            (_acting_moment(t, scenario.late(t), now, calendar), t.id) for t in tasks if not scenario.silent(t)
-        ]
+        acts = [_act_on(t, scenario, now, calendar) for t in tasks if not scenario.silent(t)]
         if instance.wake_at is not None:
-            acts.append((max(now, instance.wake_at), None))
-    return min(acts, key=lambda act: (act[0], act[1] or 0), default=None)
+            at = max(now, instance.wake_at)
+            acts.insert(0, _Act(at=at, does=_wake(instance_id, at)))
+    return min(acts, key=lambda act: act.at, default=None)  # of those at one moment the first
 
 
-def _acting_moment(task: UserTask, late: int, now: datetime, calendar: Calendar) -> datetime:
-    if task.due_date is not None:
-        day = calendar.working_days_after(task.due_date, late) if late else task.due_date
-        return max(now, calendar.at(day, ACTING_TIME))
-    # Nothing says when: the next working day.
-    opened = calendar.local_date(task.opened_at)
-    return max(now, calendar.at(calendar.working_days_after(opened, 1), ACTING_TIME))
+def _wake(instance_id: int, now: datetime) -> Callable[[Session], object]:
+    return partial(process_instances.wake, instance_id=instance_id, now=now)
+
+
+def _nobody(session: Session) -> None:
+    """Time passes, and nobody does anything."""
+
+
+def _act_on(task: UserTask, scenario: Scenario, now: datetime, calendar: Calendar) -> _Act:
+    approving = task.state == "submitted"
+    # Where nothing says when: the next working day.
+    day = task.due_date or calendar.working_days_after(calendar.local_date(task.opened_at), 1)
+    if task.due_date is not None and (late := scenario.late(task)):
+        day = calendar.working_days_after(day, late)
+    at = max(now, calendar.at(day, APPROVING_TIME if approving else ACTING_TIME))
+    if approving:
+        return _Act(at=at, does=partial(user_tasks.approve_unchecked, task_id=task.id, now=at))
+    return _Act(at=at, does=partial(_answer, task_id=task.id, scenario=scenario, now=at))
+
+
+def _absence_moments(session: Session, calendar: Calendar, now: datetime) -> Sequence[datetime]:
+    """Now, and each moment from which somebody is away or back; nothing where nobody will be away."""
+    query = select(Absence.starts_on, Absence.ends_on).where(Absence.state.in_(absences.COMING))
+    days = {day for row in session.execute(query) for day in (row.starts_on, row.ends_on + timedelta(days=1))}
+    moments = {max(now, calendar.start_of_day(day)) for day in days}
+    return sorted({now, *moments}) if moments else ()
 
 
 def _answer(session: Session, task_id: int, scenario: Scenario, now: datetime) -> None:
@@ -283,13 +327,14 @@ def _literal(text: str) -> object:
 
 
 def _of_community(community_id: int) -> tuple[Copied, ...]:
-    """The community's people and models, and nothing else."""
+    """The community's people, who of them is away, and its models."""
     groups = select(Group.id).where(Group.community_id == community_id)
     return (
         (Community, Community.id == community_id),
         (User, User.community_id == community_id),
         (Group, Group.community_id == community_id),
         (Membership, Membership.group_id.in_(groups)),
+        (Absence, Absence.community_id == community_id),
         (Deployment, Deployment.community_id == community_id),
         (ProcessDefinition, ProcessDefinition.community_id == community_id),
     )
@@ -314,8 +359,16 @@ def _sandbox(source: Session, copied: Sequence[Copied]) -> Database:
         for table, condition in copied:
             rows = source.execute(select(*table.__table__.columns).where(condition)).mappings().all()
             if rows:
-                session.execute(insert(table), [dict(row) for row in rows])
+                session.execute(insert(table), _among_themselves(table, [dict(row) for row in rows]))
     return sandbox
+
+
+def _among_themselves(table: type[Base], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, naming none of their table that is not copied: a case's mail may have left with another case's."""
+    columns = table.__table__.columns
+    own = [c.name for c in columns if c.nullable and any(key.column.table is c.table for key in c.foreign_keys)]
+    ids = {row.get("id") for row in rows}
+    return [row | {name: None for name in own if row[name] not in ids} for row in rows]
 
 
 def _start(session: Session, start: StartArguments, now: datetime) -> ProcessInstance:

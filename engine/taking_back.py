@@ -63,8 +63,9 @@ def take_back(session: Session, task_id: int, *, actor: Person, now: datetime, r
     if code is not None:
         raise (NotAllowed if code == "not-yours" else NotOpen)(REFUSALS[code], reason=code, task=held.task.public_id)
     history.record(
-        session, held.instance, "taken-back", now=now, actor_id=actor.id, task_id=task_id, note=reason or None,
-        step=held.step.id, item=held.task.item,
+        session, held.instance, "taken-back", now=now, actor_id=actor.id,
+        on_behalf_of_id=user_tasks.for_whom(actor, held), task_id=task_id, note=reason or None, step=held.step.id,
+        item=held.task.item,
     )  # fmt: skip
     moved = _moved_the_case(held.instance, held.task)
     _reopen(held.task, actor, now)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from engine import deployments, history, identity, process_instances, steps, task_forms, undo
+from engine import absences, deployments, history, identity, process_instances, steps, task_forms, undo
 from engine.bpmn.execution import Execution
 from engine.errors import InvalidInput, NotAllowed, NotFound, NotOpen, Stale
 from engine.forms import Form
@@ -162,7 +162,8 @@ def _assign(
     note: str | None = None,
     **data: Any,
 ) -> None:
-    on_behalf = actor.on_behalf_of(held.task)
+    fills = _fills(actor, held.task)
+    on_behalf = for_whom(actor, held) if fills else identity.in_the_owners_place(session, actor.id, held.instance)
     held.task.assignee_id = user_id
     held.task.revision += 1
     history.record(
@@ -191,7 +192,7 @@ def save_draft(session: Session, task_id: int, answers: Mapping[str, Any], *, ac
     held.task.draft_saved_at, held.task.draft_by_id = now, actor.id
     if first:
         history.record(
-            session, held.instance, "draft-saved", now=now, actor_id=actor.id, on_behalf_of_id=_for_whom(actor, held),
+            session, held.instance, "draft-saved", now=now, actor_id=actor.id, on_behalf_of_id=for_whom(actor, held),
             task_id=task_id, item=held.task.item,
         )  # fmt: skip
     return held.task
@@ -233,24 +234,41 @@ def _complete(
         _submit(session, held, clean, actor, now)
         return held.task
     kind = "answered-on-behalf" if on_behalf else "completed-task"
-    behalf_of = (held.task.approver_id or held.task.assignee_id) if on_behalf else _for_whom(actor, held)
+    behalf_of = (held.task.approver_id or held.task.assignee_id) if on_behalf else for_whom(actor, held)
     _record_answer(session, held, clean, kind, actor, now, reason, behalf_of)
     _count(session, held, form, inputs, now)
     return held.task
 
 
 def answer_unchecked(session: Session, task_id: int, answers: Mapping[str, Any], *, now: datetime) -> UserTask:
-    """Answer as whoever the task waits for, without checking the form: for rehearsals, where nobody writes texts."""
+    """Answer as whoever fills the task in, without checking the form: for rehearsals, where nobody writes texts.
+
+    With an approver, the answer waits for `approve_unchecked`.
+    """
     held = hold(session, task_id)
     require_open(held, None)
     task = held.task
-    performer = task.approver_id or task.assignee_id or _any_member(session, task)
-    actor = identity.person(session, session.get_one(User, performer))
-    form, inputs = task_forms.form_of(session, held.instance, task)
+    actor = _whoever_is_there(session, task.assignee_id or _any_member(session, task))
     task.revision += 1
-    _record_answer(session, held, dict(answers), "completed-task", actor, now, None, None)
+    if task.approver_id not in (None, actor.id):
+        _submit(session, held, dict(answers), actor, now)
+        return task
+    form, inputs = task_forms.form_of(session, held.instance, task)
+    _record_answer(session, held, dict(answers), "completed-task", actor, now, None, for_whom(actor, held))
     _count(session, held, form, inputs, now)
     return task
+
+
+def approve_unchecked(session: Session, task_id: int, *, now: datetime) -> UserTask:
+    """Approve as whoever is there to: for rehearsals."""
+    task = session.get_one(UserTask, task_id)
+    assert task.approver_id is not None, "only what has an approver is submitted"
+    return approve(session, task_id, actor=_whoever_is_there(session, task.approver_id), now=now)
+
+
+def _whoever_is_there(session: Session, user_id: int) -> Person:
+    [there] = absences.present(session, [user_id])
+    return identity.person(session, session.get_one(User, there))
 
 
 def _any_member(session: Session, task: UserTask) -> int:
@@ -274,7 +292,7 @@ def _fills(actor: Person, task: UserTask) -> bool:
     return task.candidate_group_id in actor.acts_in
 
 
-def _for_whom(actor: Person, held: Held) -> int | None:
+def for_whom(actor: Person, held: Held) -> int | None:
     """Whom they stand in for in this task, as its filler or else as its approver; None where it is their own."""
     task = held.task
     if _fills(actor, task):
@@ -294,7 +312,7 @@ def _require_may_answer(held: Held, actor: Person, reason: str | None) -> bool:
 
 
 def _submit(session: Session, held: Held, clean: dict[str, Any], actor: Person, now: datetime) -> None:
-    task, on_behalf = held.task, _for_whom(actor, held)
+    task, on_behalf = held.task, for_whom(actor, held)
     task.state, task.answers, task.submitted_by_id, task.submitted_at = "submitted", clean, actor.id, now
     task.assignee_id = task.assignee_id or actor.id
     history.record(

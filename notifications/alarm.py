@@ -13,8 +13,8 @@ from notifications.claiming import PAUSES, WINDOW
 from notifications.model import Delivery
 
 _TRIED = or_(Delivery.attempts > 0, Delivery.state == "sending")
-#: When a mail was to leave; of one that waits for another try, when it was planned for.
-_MOMENT = case((_TRIED, Delivery.planned_at), else_=Delivery.next_attempt_at)
+#: When a mail was to leave; of one that waits for another try, when it was planned for, or sent again by hand.
+_MOMENT = case((_TRIED, func.coalesce(Delivery.resent_at, Delivery.planned_at)), else_=Delivery.next_attempt_at)
 
 
 class Hindrance(StrEnum):
@@ -54,7 +54,8 @@ def look(
 def late(now: datetime, after: timedelta) -> tuple[ColumnElement[bool] | TextClause, ...]:
     """The condition under which a mail is late.
 
-    One that was tried is late from the time it was planned for, also while it waits for the next try.
+    One that was tried is late from the time it was planned for, or asked for again, also while it waits for the next
+    try.
     """
     # The states stand in the text as the index of just these has them, or SQLite would not see that it fits. The
     # longest pause is said too, or the index would be read to the last mail of the year.
@@ -62,11 +63,13 @@ def late(now: datetime, after: timedelta) -> tuple[ColumnElement[bool] | TextCla
     return unsent, Delivery.next_attempt_at <= now + max(PAUSES), now - after >= _MOMENT
 
 
-def is_late(*, state: str, planned_at: datetime, next_attempt_at: datetime, attempts: int, now: datetime,
-            after: timedelta) -> bool:  # fmt: skip
+def is_late(
+    *, state: str, planned_at: datetime, resent_at: datetime | None, next_attempt_at: datetime, attempts: int,
+    now: datetime, after: timedelta,
+) -> bool:  # fmt: skip
     """The same of one mail that was read already."""
     tried = attempts > 0 or state == "sending"
-    moment = planned_at if tried else next_attempt_at
+    moment = (resent_at or planned_at) if tried else next_attempt_at
     return state in ("planned", "sending") and moment <= now - after
 
 

@@ -29,6 +29,7 @@ def _bundle(said: Sequence[Facts]) -> Message:
         "count": len(said), "tasks": all(facts.role != Role.OWNER for facts in said),
         "first": dates[0] if len(dates) == len(said) and dates[0] >= said[0].today else None,
         "earlier": bool(dates) and dates[0] < dates[-1],
+        "link_until": min((facts.link_until for facts in said if facts.link_until), default=None),
         "choices_url": next((facts.choices_url for facts in said if facts.choices_url), ""),
     }  # fmt: skip
     say: Any = text_templates().get_template(f"{values['lang']}/sentences.jinja").make_module(values)

@@ -97,10 +97,9 @@ def _half_said(session: Session) -> Iterator[Fault]:
         (Delivery.state == "sending") & Delivery.carrier_id.is_not(None) & ~taken_along,
         (Delivery.state == "planned") & Delivery.lease_until.is_not(None),
     )
-    query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state)
-    for case_id, mail, state in session.execute(
-        query.join(Delivery, Delivery.instance_id == ProcessInstance.id).where(halves)
-    ):
+    query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state).select_from(Delivery)
+    query = query.outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id).where(halves)
+    for case_id, mail, state in session.execute(query):
         what = f"The mail {mail} is {state}, and its row does not say when, by whom or what"
         yield Fault(rule="mail-half-said", case=case_id, what=what, remedy=_COMPARE)
 
@@ -115,7 +114,8 @@ def _late(session: Session, worked: datetime) -> Iterator[Fault]:
         & or_(Delivery.lease_until.is_(None), Delivery.lease_until < worked - FORGOTTEN)
     )
     query = select(ProcessInstance.public_id, Delivery.public_id, Delivery.state, Delivery.next_attempt_at)
-    query = query.join(Delivery, Delivery.instance_id == ProcessInstance.id).where(late | stuck)
+    query = query.select_from(Delivery)
+    query = query.outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id).where(late | stuck)
     for case_id, mail, state, when in session.execute(query):
         rule = "mail-overdue" if state == "planned" else "mail-stuck"
         what = f"The mail {mail} was to leave at {when.isoformat()} and is still {state}"

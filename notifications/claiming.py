@@ -10,21 +10,22 @@ from datetime import date, datetime, timedelta
 from email.errors import MessageError
 from email.message import EmailMessage
 from itertools import chain
+from types import MappingProxyType
 
 from jinja2 import TemplateError
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine import jobs
-from notifications import invitations, links, surroundings, unsubscribing
+from notifications import invitations, links, surroundings, unsubscribing, weekly
 from notifications.bundles import BUNDLED, compose_all
 from notifications.composing import InvalidAddress, Message, email_message
 from notifications.facts import Facts, Void, gather
 from notifications.model import Delivery
-from notifications.preferences import OPTIONAL
 from notifications.rules import kind
 from notifications.settings import NotificationSettings
 from notifications.surroundings import Surroundings
+from notifications.week_news import News
 
 #: How long a mail that was taken is nobody else's.
 LEASE = timedelta(minutes=10)
@@ -74,15 +75,20 @@ def is_any_due(session: Session, now: datetime, settings: NotificationSettings) 
     return bool(found) and _room(taken, settings) > 0
 
 
-def take(session: Session, now: datetime, settings: NotificationSettings, limit: int) -> Batch:
-    """Lease and freeze up to `limit` mails; first what was left in the middle, then the most urgent."""
+def take(
+    session: Session, now: datetime, settings: NotificationSettings, limit: int, weeks: News = MappingProxyType({})
+) -> Batch:
+    """Lease and freeze up to `limit` mails; first what was left in the middle, then the most urgent.
+
+    Of the leaders' weekly mails those in `weeks`, which says what they say.
+    """
     if session.get_bind().dialect.name == "postgresql":
         # Two that count at once would both find room. The lock ends with the transaction.
         session.execute(select(func.pg_advisory_xact_lock(_TURN)))
     taken = session.scalar(select(func.count()).where(_taken(now))) or 0
-    due = _due(session, now, min(limit, _room(taken, settings)))
+    due = _due(session, now, min(limit, _room(taken, settings)), weeks)
     carried = _carried(session, due)
-    around = surroundings.read(session, [*due, *chain.from_iterable(carried.values())])
+    around = surroundings.read(session, [*due, *chain.from_iterable(carried.values())], weeks)
     at = _Table(
         around=around, desk=links.desk(around, due, now=now, settings=settings), carried=carried, now=now,
         settings=settings,
@@ -112,19 +118,24 @@ def _room(taken: int, settings: NotificationSettings) -> int:
     return max(settings.mails_per_minute - taken, 0)
 
 
-def _due(session: Session, now: datetime, limit: int) -> Sequence[Delivery]:
+def _due(session: Session, now: datetime, limit: int, weeks: News) -> Sequence[Delivery]:
     if limit == 0:
         return []
-    left = select(Delivery).where(_left_behind(now)).order_by(Delivery.next_attempt_at, Delivery.id).limit(limit)
+    # One whose words are not found yet comes with the next batch.
+    worded = (Delivery.rule != weekly.RULE) | Delivery.id.in_(weeks)
+    left = (
+        select(Delivery).where(_left_behind(now), worded).order_by(Delivery.next_attempt_at, Delivery.id).limit(limit)
+    )
     found = list(session.scalars(left.with_for_update(skip_locked=True)))
     # After a standstill the nearest due date is the most urgent; what has none, such as an incident, is about now.
     urgent = (Delivery.due_date.asc().nulls_first(), Delivery.next_attempt_at, Delivery.id)
-    planned = select(Delivery).where(_planned(now)).order_by(*urgent).limit(limit - len(found))
+    planned = select(Delivery).where(_planned(now), worded).order_by(*urgent).limit(limit - len(found))
     found += session.scalars(planned.with_for_update(skip_locked=True))
     # Whoever gets one of these gets everything of theirs that is due in the same mail, which counts as one.
     people, ids = {d.recipient_id for d in found if d.state == "planned"}, [d.id for d in found]
     if people:
-        more = select(Delivery).where(_planned(now), Delivery.recipient_id.in_(people), Delivery.id.not_in(ids))
+        theirs = Delivery.recipient_id.in_(people) & Delivery.id.not_in(ids)
+        more = select(Delivery).where(_planned(now), worded, theirs)
         found += session.scalars(more.order_by(*urgent).with_for_update(skip_locked=True))
     return found
 
@@ -259,11 +270,11 @@ def _frozen(at: _Table, rows: Sequence[Delivery]) -> EmailMessage:
     content = Message(subject=carrier.subject or "", text=carrier.body_text or "", html=carrier.body_html or "")
     assert carrier.composed_at is not None, "content is frozen together with its moment"
     community, recipient = at.around.communities[carrier.community_id], at.around.people[carrier.recipient_id]
-    optional = any(kind(d.rule) in OPTIONAL for d in rows)
+    kinds = {kind(d.rule) for d in rows}
     return email_message(
         links.personal(at.desk, carrier, content), community=community.name, sender=community.email,
         recipient=recipient.name, address=carrier.address, message_id=carrier.message_id, date=carrier.composed_at,
-        locale=recipient.locale, unsubscribe=unsubscribing.address(recipient, at.settings) if optional else None,
+        locale=recipient.locale, unsubscribe=unsubscribing.address(recipient, kinds, at.settings),
         calendar=invitations.part(at.around.session, carrier, community, recipient, at.settings),
     )  # fmt: skip
 

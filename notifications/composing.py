@@ -30,9 +30,11 @@ from notifications.rules import kind
 #: The width of the text part.
 COLUMNS = 72
 
-#: What the subject says where the model does not. A model's own words are in Bokmål, and only used there.
+#: What the subject says where the model says nothing in the reader's language.
 _SUBJECTS = {"nb": "{name} innen {due}: {case}", "nn": "{name} innan {due}: {case}", "en": "{name} by {due}: {case}"}
 _TOKEN = re.compile(r"\{(due|case|party|name)\}")
+#: Kinds of mail that are not one text with one button.
+_LAYOUTS = {"leader_week": "overview"}
 _BY = re.compile(r"\s*(innen|innan|by) \{due\}")
 
 
@@ -78,8 +80,9 @@ def compose(facts: Facts) -> Message:
     own = own_words(facts, name, values)
     standard = text_templates().get_template(f"{lang}/{name}/subject.txt").render(values)
     subject = wording.one_line(own["subject"] or standard)
-    text = text_templates().get_template("layout/body.txt").render(values, source=source, own=own)
-    html = html_templates().get_template("layout/body.html").render(values, source=source, own=own, title=subject)
+    layout = _LAYOUTS.get(name, "body")
+    text = text_templates().get_template(f"layout/{layout}.txt").render(values, source=source, own=own)
+    html = html_templates().get_template(f"layout/{layout}.html").render(values, source=source, own=own, title=subject)
     return Message(subject=subject[:300], text=wording.plain(text).strip() + "\n", html=html)
 
 
@@ -87,7 +90,7 @@ def values_of(facts: Facts) -> dict[str, Any]:
     """What every template is given."""
     return {
         "facts": facts, "Role": Role, "lang": language_of(facts), "verb": _verb(facts), "subject": _own_subject(facts),
-        "action": facts.action or "Åpne oppgaven",
+        "action": facts.action,
     }  # fmt: skip
 
 
@@ -190,7 +193,7 @@ def _address(name: str, address: str) -> Address:
 def _own_subject(facts: Facts) -> str:
     """The model's subject with this task's names and date."""
     lang = language_of(facts)
-    template = (facts.subject if lang == "nb" else None) or _SUBJECTS[lang]
+    template = facts.subject or _SUBJECTS[lang]
     if facts.due is None:
         template = _BY.sub("", template)
     values = {
@@ -203,8 +206,9 @@ def _own_subject(facts: Facts) -> str:
 def _verb(facts: Facts) -> str:
     """What is to be done: what the subject says before the date, else the step's name."""
     lang = language_of(facts)
-    before, found, _ = (facts.subject or "").partition(" innen {due}")
-    if lang == "nb" and found and before and not _TOKEN.search(before):
+    by = _BY.search(facts.subject or "")
+    before = (facts.subject or "")[: by.start()] if by else ""
+    if before and not _TOKEN.search(before):
         return before
     return f"“{facts.name}”" if lang == "en" else facts.name
 

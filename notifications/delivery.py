@@ -18,7 +18,7 @@ from engine.database import Database, MomentQuery, announce
 from engine.errors import NotOpen
 from engine.jobs import Claimed, Handler
 from engine.model import UserTask
-from notifications import claiming
+from notifications import claiming, week_news
 from notifications.claiming import PAUSES, Outgoing
 from notifications.mailer import (
     Broken,
@@ -53,11 +53,13 @@ def send_batch(
     with database.reading() as session:
         if not claiming.is_any_due(session, clock(), settings):
             return 0
+        # Before anything is taken: cases are lived ahead for these.
+        weeks = week_news.due(session, now=clock())
     with suppress(Broken, Unavailable, Uncertain), mailer.conversation() as conversation:
         # Claimed only now: without a server no mail is taken, and none has an attempt counted.
         now = clock()
         with database.transaction() as session:
-            batch = claiming.take(session, now, settings, limit)
+            batch = claiming.take(session, now, settings, limit, weeks)
         for position in range(len(batch.outgoing)):
             rest = batch.outgoing[position:]
             if clock() - now >= TURN:
@@ -109,7 +111,7 @@ def send_again(session: Session, delivery: Delivery, *, now: datetime) -> None:
     """
     # Compare-and-set: of two who ask at once, one wins.
     row = update(Delivery).where(Delivery.id == delivery.id, Delivery.state.in_(("failed", "uncertain")))
-    values = row.values(state="planned", next_attempt_at=now, attempts=0, last_error=None)
+    values = row.values(state="planned", next_attempt_at=now, resent_at=now, attempts=0, last_error=None)
     if session.execute(values.returning(Delivery.id)).first() is None:
         raise NotOpen("Only a mail that failed or is uncertain can be sent again.")
     announce(session, LANE, now)

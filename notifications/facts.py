@@ -8,13 +8,14 @@ from typing import TypedDict
 
 from engine.calendar import Calendar
 from engine.model import Community, ProcessInstance, Step, UserTask
-from notifications import invitations, moves, rules, uncovered
+from notifications import invitations, link_times, moves, rules, uncovered, weekly
 from notifications.model import TOLD, Delivery
 from notifications.moves import News
 from notifications.preferences import OPTIONAL
 from notifications.settings import NotificationSettings
 from notifications.surroundings import Surroundings
 from notifications.texts import Texts
+from notifications.week_news import Silence, Week
 
 #: The body whose decisions start cases.
 COMMISSIONER = "SSU"
@@ -51,7 +52,7 @@ class Facts:
     name: str
     party: str | None
     group: str | None
-    #: Templates of subject and button from the model.
+    #: Template of the subject and words of the button from the model, in the reader's language.
     subject: str | None
     action: str | None
     minutes: int | None
@@ -75,10 +76,14 @@ class Facts:
     locale: str = "nb"
     #: Where the reader chooses when we write; empty in mails that nobody can do without.
     choices_url: str = ""
+    #: Until which day the mail's button leads in without signing in; None where one signs in.
+    link_until: date | None = None
     #: The community's own words.
     texts: Texts = field(default_factory=dict)
     #: Only in a mail about a move, or about an answer to who asked for more time.
     news: News | None = None
+    #: Only in the leader's weekly mail.
+    week: Week | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +99,13 @@ class _Reading:
 
     delivery: Delivery
     around: Surroundings
+    now: datetime
     today: date
     settings: NotificationSettings
 
     @property
     def instance(self) -> ProcessInstance:
+        assert self.delivery.instance_id is not None, "asked of a mail about no single case"
         return self.around.instances[self.delivery.instance_id]
 
     @property
@@ -129,7 +136,9 @@ class _Reading:
 def gather(around: Surroundings, delivery: Delivery, *, now: datetime, settings: NotificationSettings) -> Facts | Void:
     """What the delivery, one of those `around` was read for, says if it leaves at `now`, or why it must not."""
     today = around.calendars[delivery.community_id].local_date(now)
-    at = _Reading(delivery=delivery, around=around, today=today, settings=settings)
+    at = _Reading(delivery=delivery, around=around, now=now, today=today, settings=settings)
+    if delivery.rule == weekly.RULE:
+        return _about_week(at)
     if delivery.rule == invitations.RULE:  # one that is called off is said when the case is not running any more
         return _about_invitation(at)
     if at.instance.state != "active":
@@ -194,7 +203,14 @@ def _facts_of_task(at: _Reading, task: UserTask) -> Facts:
         at, role=_role(at, task), name=task.name, party=task.item_name,
         group=at.group_name(task) if task.assignee_id is None else None, due=task.due_date, silent=(),
         url=at.settings.task_url(task.public_id), former_due=_former_due(at), stands_in_for=_stands_in_for(at, task),
+        link_until=_link_until(at, task),
     )  # fmt: skip
+
+
+def _link_until(at: _Reading, task: UserTask) -> date | None:
+    if not (at.settings.link_keys() and at.community.mail_links):
+        return None
+    return link_times.last_day(task.due_date, at.calendar, at.now)
 
 
 def _stands_in_for(at: _Reading, task: UserTask) -> str:
@@ -307,19 +323,37 @@ def _about_invitation(at: _Reading) -> Facts | Void:
     )  # fmt: skip
 
 
+# --- the leader's week ---
+
+
+def _about_week(at: _Reading) -> Facts | Void:
+    said = at.around.weeks[at.delivery.id]
+    if isinstance(said, Silence):
+        return Void(reason=said.reason)
+    return Facts(
+        rule=at.delivery.rule, role=Role.OWNER, community=at.community.name, email=at.community.email, case="",
+        number=None, commissioner=None, name="", party=None, group=None, subject=None, action=None, minutes=None,
+        today=at.today, due=None, former_due=None, days_left=None, closes=False, next_dates=(), silent=(),
+        url=at.settings.overview_url, locale=at.around.people[at.delivery.recipient_id].locale,
+        choices_url=at.settings.choices_url, week=said,
+    )  # fmt: skip
+
+
 # --- all ---
 
 
 def _facts(
     at: _Reading, *, role: Role, name: str, party: str | None, group: str | None, due: date | None,
-    former_due: date | None, silent: tuple[str, ...], url: str, stands_in_for: str = "",
+    former_due: date | None, silent: tuple[str, ...], url: str, stands_in_for: str = "", link_until: date | None = None,
 ) -> Facts:  # fmt: skip
-    element = at.settings.element(at.around.session, at.instance, at.step)
+    element, of_case = at.settings.element(at.around.session, at.instance, at.step), _of_case(at)
     return Facts(
-        **_of_case(at), role=role, name=name, party=party, group=group, subject=element.subject, action=element.action,
+        **of_case, role=role, name=name, party=party, group=group,
+        subject=element.in_language("subject", of_case["locale"]),
+        action=element.in_language("action", of_case["locale"]),
         minutes=element.minutes, due=due, former_due=former_due,
         days_left=at.calendar.working_days_between(at.today, due) if due else None, closes=at.step.closes,
-        next_dates=_next_dates(at), silent=silent, url=url, stands_in_for=stands_in_for,
+        next_dates=_next_dates(at), silent=silent, url=url, stands_in_for=stands_in_for, link_until=link_until,
     )  # fmt: skip
 
 

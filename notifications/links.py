@@ -20,6 +20,7 @@ from engine.database import announce
 from engine.errors import EngineError
 from engine.identity import Person
 from engine.model import Community, User, UserTask, new_public_id
+from notifications import link_times
 from notifications.composing import Message
 from notifications.model import Delivery, TaskLink
 from notifications.reconciling import LANE
@@ -33,8 +34,6 @@ Standing = Literal[
 ]  # fmt: skip
 #: With these, a fresh link may be sent to the person's own address.
 RENEWABLE: frozenset[Standing] = frozenset({"expired", "address", "changed"})
-#: How long a link holds after the due date, and at most.
-AFTER_DUE, LONGEST = timedelta(days=14), timedelta(days=60)
 #: A fresh link is asked for at most this often, for one person and task.
 PAUSE = timedelta(minutes=10)
 MAX_LENGTH = 200
@@ -113,20 +112,13 @@ def _made(desk: Desk, delivery: Delivery, task: UserTask) -> TaskLink:
     link = TaskLink(
         public_id=new_public_id(), community_id=delivery.community_id, delivery_id=delivery.id, task_id=task.id,
         user_id=delivery.recipient_id, purpose=purpose_of(task), revision=task.revision, address=delivery.address,
-        issue=1, made_at=desk.now, expires_at=_expiry(desk, delivery, task),
+        issue=1, made_at=desk.now,
+        expires_at=link_times.expiry(task.due_date, desk.around.calendars[delivery.community_id], desk.now),
     )  # fmt: skip
     link.digest = _digest(_signed(link, desk.settings.link_keys()[-1]))
     desk.around.session.add(link)
     desk.known[delivery.id, task.id] = link
     return link
-
-
-def _expiry(desk: Desk, delivery: Delivery, task: UserTask) -> datetime:
-    longest = desk.now + LONGEST
-    if task.due_date is None:
-        return longest
-    after = desk.around.calendars[delivery.community_id].end_of_day(task.due_date) + AFTER_DUE
-    return min(longest, max(after, desk.now + AFTER_DUE))
 
 
 def purpose_of(task: UserTask) -> Purpose:
@@ -180,12 +172,20 @@ def _standing_of_open(session: Session, link: TaskLink, task: UserTask, user: Us
     if task.instance.state != "active":
         return "resting" if task.instance.state == "suspended" else "ended"
     if not _is_theirs(identity.person_by_id(session, user.id), task):
-        return "used" if task.state == "submitted" and task.submitted_by_id == user.id else "reassigned"
+        return _standing_of_others(task, user)
     if user.email != link.address:
         return "address"
     if link.expires_at <= now:
         return "expired"
     return "good" if (task.revision, purpose_of(task)) == (link.revision, link.purpose) else "changed"
+
+
+def _standing_of_others(task: UserTask, user: User) -> Standing:
+    """Why a task that still waits does not wait for them: it was answered, or somebody else has it."""
+    if task.state == "submitted" and task.submitted_by_id == user.id:
+        return "used"
+    # A deputy or the owner has sent the answer in their place.
+    return "ended" if task.state == "submitted" and task.assignee_id == user.id else "reassigned"
 
 
 def _is_theirs(person: Person, task: UserTask) -> bool:
@@ -234,9 +234,11 @@ def revoke(session: Session, task: UserTask, *, actor: Person, now: datetime, us
         ends = ends.where(TaskLink.user_id == user_id)
     ended = session.execute(ends.values(revoked_at=now, revoked_by_id=actor.id).returning(TaskLink.id)).all()
     if ended:
+        own = user_id == actor.id
+        behalf_of = None if own else identity.in_the_owners_place(session, actor.id, held.instance)
         history.record(
-            session, held.instance, "links-revoked", now=now, actor_id=actor.id, task_id=task.id, item=task.item,
-            count=len(ended),
+            session, held.instance, "links-revoked", now=now, actor_id=actor.id, on_behalf_of_id=behalf_of,
+            task_id=task.id, item=task.item, count=len(ended),
         )  # fmt: skip
     return len(ended)
 

@@ -39,11 +39,19 @@ class Mailbox:
         """
         try:
             with self._open() as box:
-                ids = self._unread(box)
+                ids = self._found(box, *_REPORTS)[:MOST]
                 for uid in ids:
                     handle(self._fetch(box, uid))
                     _require(box.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)"))
                 return len(ids)
+        except (OSError, imaplib.IMAP4.error) as error:
+            raise MailboxError(f"The mailbox at {self.host}:{self.port} can't be read: {error}") from error
+
+    def count_letters(self) -> int:
+        """How many unread mails are no reports: what people wrote, which nobody may have seen. Raises MailboxError."""
+        try:
+            with self._open() as box:
+                return len(self._found(box, "UNSEEN", "NOT", *_REPORTS[1:]))
         except (OSError, imaplib.IMAP4.error) as error:
             raise MailboxError(f"The mailbox at {self.host}:{self.port} can't be read: {error}") from error
 
@@ -64,9 +72,9 @@ class Mailbox:
         context = ssl.create_default_context()
         return imaplib.IMAP4_SSL(self.host, self.port, ssl_context=context, timeout=self.timeout_seconds)
 
-    def _unread(self, box: imaplib.IMAP4) -> list[str]:
-        found = _require(box.uid("SEARCH", *_REPORTS))
-        return [uid.decode("ascii", "replace") for ids in found if ids for uid in ids.split()][:MOST]
+    def _found(self, box: imaplib.IMAP4, *wanted: str) -> list[str]:
+        found = _require(box.uid("SEARCH", *wanted))
+        return [uid.decode("ascii", "replace") for ids in found if ids for uid in ids.split()]
 
     def _fetch(self, box: imaplib.IMAP4, uid: str) -> bytes:
         # Peeked at: it counts as read only when what it says is kept.

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.model import Base, Id, new_public_id
@@ -15,6 +15,7 @@ TOLD = ("sending", "sent", "uncertain")
 _WAITING = text("state IN ('planned', 'sending')")
 _TAKEN = text("taken_at IS NOT NULL")
 _CARRIED = text("carrier_id IS NOT NULL")
+_OF_ALL = text("user_id IS NULL AND group_id IS NULL")
 
 
 class Delivery(Base):
@@ -46,7 +47,8 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(12), unique=True, default=new_public_id)
     community_id: Mapped[int] = mapped_column(ForeignKey("community.id"))
-    instance_id: Mapped[int] = mapped_column(ForeignKey("process_instance.id"))
+    #: None where the mail is about no single case: the leader's week.
+    instance_id: Mapped[int | None] = mapped_column(ForeignKey("process_instance.id"))
     #: None where the mail is about the case: an incident.
     step_id: Mapped[int | None] = mapped_column(ForeignKey("step.id"), index=True)
     #: None where the mail is about a whole step, the escalation, or about an incident.
@@ -58,7 +60,7 @@ class Delivery(Base):
     #: Where it went; empty until it leaves.
     address: Mapped[str] = mapped_column(String(254), default="")
     #: assigned, reminder:<days>, remind_now, overdue, due_changed, approval, sent_back, escalation,
-    #: incident, dates_changed, more_time_answered, invitation or uncovered.
+    #: incident, dates_changed, more_time_answered, invitation, uncovered or leader_week.
     rule: Mapped[str] = mapped_column(String(20))
     #: Why this was said, such as "task:7:reminder:3:1": the task, the rule and the due date's generation.
     cause: Mapped[str] = mapped_column(String(80))
@@ -92,24 +94,34 @@ class Delivery(Base):
     #: Why it failed, is uncertain or was cancelled.
     last_error: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None]
+    #: When somebody last asked that it be sent again; whether it is late is counted from then.
+    resent_at: Mapped[datetime | None]
     #: When we heard that the recipient's mail system sent it back for good, or is still trying.
     bounced_at: Mapped[datetime | None]
     delayed_at: Mapped[datetime | None]
 
 
 class MailPreference(Base):
-    """When a person, or a body's group, wants to be written to. Retention: as the user or the group."""
+    """When a person, a body's group, or else the community is written to. Retention: as whose it is."""
 
     __tablename__ = "mail_preference"
     __table_args__ = (
         UniqueConstraint("user_id", name="uq_mail_preference_user"),
         UniqueConstraint("group_id", name="uq_mail_preference_group"),
-        CheckConstraint("(user_id IS NULL) <> (group_id IS NULL)", name="ck_mail_preference_whose"),
+        CheckConstraint("user_id IS NULL OR group_id IS NULL", name="ck_mail_preference_whose"),
+        # A community has one choice for all.
+        Index(
+            "uq_mail_preference_community",
+            "community_id",
+            unique=True,
+            postgresql_where=_OF_ALL,
+            sqlite_where=_OF_ALL,
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     community_id: Mapped[int] = mapped_column(ForeignKey("community.id", name="fk_mail_preference_community"))
-    #: Whose it is: one of the two.
+    #: Whose it is: one of the two, or neither where it is the community's.
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", name="fk_mail_preference_user"))
     group_id: Mapped[int | None] = mapped_column(ForeignKey("group.id", name="fk_mail_preference_group"))
     #: at_once, daily or weekly; None where nothing was chosen, and the less specific says it.
@@ -120,6 +132,24 @@ class MailPreference(Base):
     #: Does the person get reminders before the due date?
     reminders: Mapped[bool] = mapped_column(default=True)
     changed_at: Mapped[datetime]
+
+
+class WeeklyOverview(Base):
+    """Someone who wants the leader's page as a mail every week. Retention: as the user."""
+
+    __tablename__ = "weekly_overview"
+    __table_args__ = (
+        UniqueConstraint("user_id", name="uq_weekly_overview_user"),
+        Index("ix_weekly_overview_next", "next_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("community.id", name="fk_weekly_overview_community"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", name="fk_weekly_overview_user"))
+    #: Keys of the bodies whose page it is; empty text stands for every case that the person may see.
+    pages: Mapped[list[str]] = mapped_column(JSON)
+    #: The moment of the mail that is planned; the next week's is planned then.
+    next_at: Mapped[datetime]
 
 
 class MailText(Base):

@@ -3,7 +3,7 @@
 One mail to each person sums up a whole move, over all cases; the single tasks' mails about a new date then stay away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -67,30 +67,49 @@ def wanted(session: Session, instance: ProcessInstance, *, now: datetime) -> tup
     Of a move over several cases, each person's mail belongs to the first case that concerns them.
     """
     mails, told = [], []
-    for notice, at, first in _notices(session, instance):
+    notices, answers = _notices(session, instance), _answers(session, instance)
+    left = _left(session, {*(f"move:{n.move_id}" for n, _first in notices), *(f"more_time:{a.id}" for a in answers)})
+    for notice, first in notices:
+        cause = f"move:{notice.move_id}"
         if first == instance.id:
-            mails.append(_wanted(f"move:{notice.move_id}", MOVED, notice.user_id, now))
+            mails.append(_wanted(cause, MOVED, notice.user_id, now))
         if notice.task_id is not None:
+            at = left.get((cause, notice.user_id), now)
             told.append(Told(task_id=notice.task_id, person=notice.user_id, at=at, due_date=notice.new))
-    answers = select(MoreTimeRequest).where(
-        MoreTimeRequest.instance_id == instance.id, MoreTimeRequest.state.in_(("granted", "refused"))
-    )
-    for asked in session.scalars(answers.order_by(MoreTimeRequest.id)):
-        mails.append(_wanted(f"more_time:{asked.id}", ANSWERED, asked.asked_by_id, now, asked.task_id))
-        if asked.given is not None and asked.answered_at is not None:
-            given = Told(task_id=asked.task_id, person=asked.asked_by_id, at=asked.answered_at, due_date=asked.given)
-            told.append(given)
+    for asked in answers:
+        cause = f"more_time:{asked.id}"
+        mails.append(_wanted(cause, ANSWERED, asked.asked_by_id, now, asked.task_id))
+        if asked.given is not None:
+            at = left.get((cause, asked.asked_by_id), now)
+            told.append(Told(task_id=asked.task_id, person=asked.asked_by_id, at=at, due_date=asked.given))
     return mails, told
 
 
-def _notices(session: Session, instance: ProcessInstance) -> Sequence[Row[MoveNotice, datetime, int]]:
-    """The case's notices, when their move was made, and the first case of that move that concerns the person."""
+def _left(session: Session, causes: Collection[str]) -> dict[tuple[str, int], datetime]:
+    """When the mails of these causes left, by cause and person.
+
+    What has not left yet is said last of all: a reminder may have been taken in the moment before the date moved.
+    """
+    if not causes:
+        return {}
+    query = select(Delivery.cause, Delivery.recipient_id, Delivery.composed_at)
+    sent = query.where(Delivery.cause.in_(causes), Delivery.composed_at.is_not(None))
+    return {(cause, person): at for cause, person, at in session.execute(sent) if at is not None}
+
+
+def _answers(session: Session, instance: ProcessInstance) -> Sequence[MoreTimeRequest]:
+    answered = MoreTimeRequest.state.in_(("granted", "refused"))
+    query = select(MoreTimeRequest).where(MoreTimeRequest.instance_id == instance.id, answered)
+    return session.scalars(query.order_by(MoreTimeRequest.id)).all()
+
+
+def _notices(session: Session, instance: ProcessInstance) -> Sequence[Row[MoveNotice, int]]:
+    """The case's notices, each with the first case of its move that concerns the person."""
     every = aliased(MoveNotice)
     first = select(func.min(every.instance_id)).where(
         every.move_id == MoveNotice.move_id, every.user_id == MoveNotice.user_id
     )
-    query = select(MoveNotice, Move.at, first.scalar_subquery()).join(Move, Move.id == MoveNotice.move_id)
-    query = query.join(User, User.id == MoveNotice.user_id).where(User.active)
+    query = select(MoveNotice, first.scalar_subquery()).join(User, User.id == MoveNotice.user_id).where(User.active)
     return session.execute(query.where(MoveNotice.instance_id == instance.id).order_by(MoveNotice.id)).all()
 
 

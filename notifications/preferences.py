@@ -1,15 +1,17 @@
-"""How people want to be written to: the most specific choice wins, the person's, the group's, the model's, at once."""
+"""How people want to be written to. The most specific choice wins: the person's, the group's, the model's, the
+community's, at once.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from engine import jobs
 from engine.errors import InvalidInput
-from engine.model import Group, ProcessInstance, User, UserTask
+from engine.model import Community, Group, ProcessInstance, User, UserTask
 from notifications import timing
 from notifications.model import UNSENT, Delivery, MailPreference
 from notifications.rules import kind
@@ -25,11 +27,12 @@ class Choices:
 
     of_people: Mapping[int, MailPreference]
     of_groups: Mapping[int, MailPreference]
+    of_all: MailPreference | None
 
     def preference(self, person: int, group: int | None, model: str | None) -> Preference:
         """When this person is written to about a task of that group, in a model that says so."""
         own, shared = self.of_people.get(person), self.of_groups.get(group or 0)
-        return chosen(own) or chosen(shared) or timing.read(model) or timing.AT_ONCE
+        return chosen(own) or chosen(shared) or timing.read(model) or chosen(self.of_all) or timing.AT_ONCE
 
     def is_off(self, rule: str, person: int) -> bool:
         """Has the person turned this kind of mail off?"""
@@ -44,16 +47,29 @@ def chosen(row: MailPreference | None) -> Preference | None:
     return Preference(how=How(row.how), hour=row.hour, weekday=row.weekday)
 
 
-def read(session: Session, people: Collection[int], groups: Collection[int]) -> Choices:
-    """Their choices, in one statement."""
+def read(
+    session: Session, people: Collection[int], groups: Collection[int], community_id: int | None = None
+) -> Choices:
+    """Their choices, and what the community named chose for all, in one statement."""
     if not people and not groups:
-        return Choices(of_people={}, of_groups={})
-    theirs = or_(MailPreference.user_id.in_(people), MailPreference.group_id.in_(groups))
+        return Choices(of_people={}, of_groups={}, of_all=None)
+    theirs = or_(MailPreference.user_id.in_(people), MailPreference.group_id.in_(groups), _of_all(community_id))
     rows = session.scalars(select(MailPreference).where(theirs)).all()
     return Choices(
         of_people={row.user_id: row for row in rows if row.user_id is not None},
         of_groups={row.group_id: row for row in rows if row.group_id is not None},
+        of_all=next((row for row in rows if row.user_id is None and row.group_id is None), None),
     )
+
+
+def _of_all(community_id: int | None) -> ColumnElement[bool]:
+    nobodys = MailPreference.user_id.is_(None) & MailPreference.group_id.is_(None)
+    return nobodys & (MailPreference.community_id == community_id)
+
+
+def of_community(session: Session, community_id: int) -> MailPreference | None:
+    """What the community chose for all, if it did."""
+    return session.scalar(select(MailPreference).where(_of_all(community_id)))
 
 
 def of_person(session: Session, user_id: int) -> MailPreference | None:
@@ -88,6 +104,18 @@ def choose_for_group(session: Session, group: Group, preference: Preference | No
     _plan_anew(session, theirs.where(UserTask.candidate_group_id == group.id), now)
 
 
+def choose_for_all(session: Session, community_id: int, preference: Preference | None, *, now: datetime) -> None:
+    """Set how people are written to where neither they, a group nor the model chose. Raises InvalidInput."""
+    # Of two who choose at once, the second sees the first.
+    session.get(Community, community_id, with_for_update=True)
+    row = of_community(session, community_id)
+    if row is None:
+        row = MailPreference(community_id=community_id, changed_at=now)
+        session.add(row)
+    _set(row, preference, now)
+    _plan_anew(session, select(Delivery.instance_id).where(Delivery.community_id == community_id), now)
+
+
 def turn_reminders(session: Session, user: User, *, on: bool, now: datetime) -> None:
     """Turn the person's reminders on or off, and nothing else."""
     row = of_person(session, user.id)
@@ -103,8 +131,8 @@ def _set(row: MailPreference, preference: Preference | None, now: datetime) -> N
         row.hour, row.weekday = preference.hour, preference.weekday
 
 
-def _plan_anew(session: Session, cases: Select[int], now: datetime) -> None:
+def _plan_anew(session: Session, cases: Select[int | None], now: datetime) -> None:
     running = cases.join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
     unsent = Delivery.state.in_(UNSENT) & (ProcessInstance.state == "active")
-    for instance_id in sorted(session.scalars(running.where(unsent).distinct())):
+    for instance_id in session.scalars(running.where(unsent).distinct().order_by(Delivery.instance_id)).all():
         jobs.enqueue(session, "reconcile", run_at=now, instance_id=instance_id)

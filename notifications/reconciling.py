@@ -4,6 +4,7 @@ The wanted mails are computed anew each time; rows that have left are never touc
 spent. Running it twice changes nothing. The case's row is locked, so that two runs never plan the same mail.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +62,7 @@ def reconcile(session: Session, instance_id: int, *, now: datetime, settings: No
     wanted += uncovered.wanted(session, instance, owners, now=now)
     for incident_id in _given_up(session, instance):
         wanted += rules.wanted_of_incident(incident_id, owners, now)
-    by_key = {w.key: w for w in _as_chosen(session, wanted, calendar)}
+    by_key = {w.key: w for w in _as_chosen(session, instance.community_id, wanted, calendar)}
     _correct(session, [row for row in known if row.state in UNSENT], by_key, _by_hand(balls), now)
     spent = {(row.cause, row.recipient_id) for row in known}
     _insert(session, instance, [w for w in by_key.values() if w.key not in spent], now, settings)
@@ -175,10 +176,10 @@ def _escalated_to(
     return absences.present(session, named)
 
 
-def _as_chosen(session: Session, wanted: Sequence[Wanted], calendar: Calendar) -> Iterator[Wanted]:
+def _as_chosen(session: Session, community_id: int, wanted: Sequence[Wanted], calendar: Calendar) -> Iterator[Wanted]:
     """What these people want to hear, each at the moment that they chose."""
     groups = {w.group_id for w in wanted if w.group_id is not None}
-    choices = preferences.read(session, {w.recipient_id for w in wanted}, groups)
+    choices = preferences.read(session, {w.recipient_id for w in wanted}, groups, community_id)
     for want in wanted:
         if not choices.is_off(want.rule, want.recipient_id):
             chosen = choices.preference(want.recipient_id, want.group_id, want.telling)
@@ -227,7 +228,7 @@ def _told(known: Sequence[_Known], otherwise: Sequence[moves.Told]) -> dict[int 
         for row in known
         if row.state in TOLD and row.composed_at is not None and row.rule not in moves.RULES
     ]
-    said += [(t.at, 0, t.task_id, t.person, t.due_date) for t in otherwise]
+    said += [(t.at, sys.maxsize, t.task_id, t.person, t.due_date) for t in otherwise]
     for _at, _id, task_id, person, due_date in sorted(said, key=lambda row: row[:2]):
         told[task_id][person] = due_date
     return told
@@ -301,8 +302,8 @@ def _is_to_plan(row: _Known, want: Wanted, now: datetime) -> bool:
     """Is it wanted again after being cancelled, or at another time than planned?"""
     if row.state == "cancelled":
         return not _is_past(want, now)
-    if want.at_once:
-        # What was gathered leaves sooner when the person wants it so; nothing that is said at once is put off.
+    if want.at_once and row.planned_at <= now:
+        # It waits only to be taken; reckoned from now, it would be put off for ever.
         return bool(want.planned_at < row.planned_at)
     return bool(want.planned_at != row.planned_at)
 

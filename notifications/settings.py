@@ -18,13 +18,8 @@ class Element(Protocol):
     def reminders(self) -> tuple[int, ...]:
         """Working days before the due date."""
 
-    @property
-    def subject(self) -> str | None:
-        """Template of the subject, with {due} {case} {party} {name}."""
-
-    @property
-    def action(self) -> str | None:
-        """What the button says."""
+    def in_language(self, name: str, language: str) -> str | None:
+        """In nb, nn or en: `subject`, a template with {due} {case} {party} {name}, or `action`, the button's words."""
 
     @property
     def minutes(self) -> int | None:
@@ -68,6 +63,11 @@ class NotificationSettings:
     def choices_url(self) -> str:
         """Address of the page where people choose when they are written to."""
         return f"{self.base_url.rstrip('/')}/varsler"
+
+    @property
+    def overview_url(self) -> str:
+        """Address of the leader's page."""
+        return f"{self.base_url.rstrip('/')}/oversikt"
 
     def task_url(self, public_id: str) -> str:
         """Address of a task's page."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from notifications.model import Delivery
 from notifications.preferences import Choices
 from notifications.reconciling import holders_of_each
 from notifications.texts import Texts
+from notifications.week_news import News
 
 Row = TypeVar("Row", Community, Group, Incident, ProcessInstance, Step, User, UserTask)
 
@@ -49,10 +51,15 @@ class Surroundings:
     choices: Choices
     #: Community -> its own words in mails.
     texts: Mapping[int, Texts]
+    #: What the leaders' weekly mails among them say.
+    weeks: News
 
 
-def read(session: Session, deliveries: Sequence[Delivery]) -> Surroundings:
-    """Everything that these mails may say, and that decides whether they ought to leave."""
+def read(session: Session, deliveries: Sequence[Delivery], weeks: News = MappingProxyType({})) -> Surroundings:
+    """Everything that these mails may say, and that decides whether they ought to leave.
+
+    What the leaders' weekly mails say takes a while to find, and is given.
+    """
     instances = _by_id(session, ProcessInstance, (d.instance_id for d in deliveries))
     communities = _by_id(session, Community, (d.community_id for d in deliveries))
     tasks = _by_id(session, UserTask, (d.task_id for d in deliveries))
@@ -76,6 +83,7 @@ def read(session: Session, deliveries: Sequence[Delivery]) -> Surroundings:
         mails=_mails(session, deliveries),
         choices=preferences.read(session, {d.recipient_id for d in deliveries}, ()),
         texts=texts.read(session, communities),
+        weeks=weeks,
     )
 
 

@@ -52,7 +52,7 @@ def read(words: str | None) -> Preference | None:
 
 
 def _is_hour(text: str) -> bool:
-    return text.isdecimal() and int(text) in HOURS
+    return text.isascii() and text.isdecimal() and int(text) in HOURS
 
 
 def planned(moment: datetime, due: date | None, calendar: Calendar, preference: Preference) -> datetime:

@@ -1,32 +1,49 @@
-"""One-click unsubscribing (RFC 8058) from reminders: a signed address says whose, and no account is needed."""
+"""One-click unsubscribing (RFC 8058): a signed address says whose mails of which kind, and no account is needed."""
 
 import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from itsdangerous import BadSignature, Signer
 
 from engine.model import User
+from notifications import weekly
+from notifications.preferences import OPTIONAL
 from notifications.settings import NotificationSettings
 
-_SALT = b"unsubscribe-reminders"
+#: Kind of mail -> what its addresses are signed for.
+_SALTS = {**dict.fromkeys(OPTIONAL, b"unsubscribe-reminders"), weekly.RULE: b"unsubscribe-leader-week"}
 
 
-def address(user: User, settings: NotificationSettings) -> str | None:
-    """Where the person's reminders are turned off; None where mails have no signed addresses."""
-    if not (keys := settings.link_keys()):
+@dataclass(frozen=True, kw_only=True)
+class Unsubscribing:
+    """What an address turns off."""
+
+    user_id: int
+    #: A kind of mail: `reminder` or `leader_week`.
+    kind: str
+
+
+def address(user: User, kinds: Collection[str], settings: NotificationSettings) -> str | None:
+    """Where the person turns off what a mail of these kinds says; None where nothing of it can be, or without keys."""
+    optional = next((kind for kind in _SALTS if kind in kinds), None)
+    if optional is None or not (keys := settings.link_keys()):
         return None
-    token = _signer(keys).sign(str(user.id)).decode()
+    token = _signer(keys, optional).sign(str(user.id)).decode()
     return f"{settings.base_url.rstrip('/')}/avmelding/{token}"
 
 
-def whose(token: str, settings: NotificationSettings) -> int | None:
-    """Id of the user that the address was made for; None where nobody was ever given it."""
+def read(token: str, settings: NotificationSettings) -> Unsubscribing | None:
+    """What the address was made for; None where nobody was ever given it."""
     if not (keys := settings.link_keys()) or not token.isascii():
         return None
-    try:
-        return int(_signer(keys).unsign(token))
-    except (BadSignature, ValueError):
-        return None
+    for kind in _SALTS:
+        try:
+            return Unsubscribing(user_id=int(_signer(keys, kind).unsign(token)), kind=kind)
+        except (BadSignature, ValueError):
+            continue
+    return None
 
 
-def _signer(keys: tuple[str, ...]) -> Signer:
-    return Signer(list(keys), salt=_SALT, digest_method=hashlib.sha256)
+def _signer(keys: tuple[str, ...], kind: str) -> Signer:
+    return Signer(list(keys), salt=_SALTS[kind], digest_method=hashlib.sha256)

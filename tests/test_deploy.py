@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_documentation import commands
+from web.logs import SECRET_PLACES
 from web.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,15 @@ def test_proxies_let_through_what_the_program_takes_and_nothing_of_metrics(name:
     assert f":{Settings.model_fields['port'].default}" in text
     assert "/metrics" in text
     assert name == "Caddyfile" or "X-Forwarded-For $proxy_add_x_forwarded_for" in text
+
+
+def test_the_proxy_writes_no_secret_address_down() -> None:
+    text = (DEPLOY / "nginx.conf").read_text()
+    secret = rf"^/({'|'.join(SECRET_PLACES)})/"
+    assert f"    ~{secret} 0;\n" in text
+    assert f"location ~ {secret} {{\n" in text
+    assert text.count("access_log") == text.count("combined if=$logged;")
+    assert "request>uri delete" in (DEPLOY / "Caddyfile").read_text()
 
 
 def test_alarms_ask_for_numbers_that_there_are() -> None:

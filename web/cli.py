@@ -13,6 +13,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from agreements import plan_proposals
 from engine.errors import EngineError, InvalidInput, ModelRefused
 from engine.model import User
 from web import (
@@ -204,7 +205,7 @@ def plan(
     )
     day = _day(today, "--today") if today else None
     with commands.planning_session(services(ctx), ctx.obj) as (session, community, now):
-        document = commands.plan(session, community, request, now=now, today=day)
+        document = commands.plan(session, community, request, now=now, today=day, settings=services(ctx).notifications)
     show(document, as_json, lambda: commands.plan_text(document))
 
 
@@ -239,9 +240,12 @@ def start(
     served = services(ctx)
     with served.database.transaction() as session:
         community = community_of(session, ctx.obj)
-        for warning in commands.start_warnings(session, community, request, now=served.clock()):
-            click.echo(f"Obs: {warning}", err=True)
-        started = commands.start(session, community, request, user_key=user_key, now=served.clock(), confirmed=confirm)
+        odd = plan_proposals.odd_about(session, community, request, now=served.clock())
+        for finding in odd:
+            click.echo(f"Obs: {finding.message}", err=True)
+        started = commands.start(
+            session, community, request, user_key=user_key, now=served.clock(), confirmed=confirm, findings=odd
+        )
     show({"id": started}, as_json, lambda: f"Started {started}.")
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from agreements import communities, starting
-from agreements.cases import MEETING_FACTS
+from agreements.cases import MEETING_FACTS, PAPER_DAYS
+from agreements.findings import Finding as Odd
 from agreements.functions import FUNCTIONS
 from agreements.start_needs import LISTS
 from agreements.starting import StartRequest
@@ -26,6 +27,7 @@ from engine.errors import Finding, InvalidInput, ModelRefused, NotFound
 from engine.forms import FormError, parse_definition
 from engine.model import ApiToken, Base, Community, Group, Membership, ProcessInstance, Step, User, UserTask
 from notifications.model import Delivery
+from notifications.settings import NotificationSettings
 from web import plans
 from web.services import Services
 from web.settings import Settings
@@ -33,7 +35,7 @@ from web.settings import Settings
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "workflows"
 #: Names that have a value when a case starts, whatever its model sets.
-START_NAMES = frozenset({*MEETING_FACTS, *LISTS, "agreement", "chapters", "questions"})
+START_NAMES = frozenset({*MEETING_FACTS, *PAPER_DAYS.values(), *LISTS, "agreement", "chapters", "questions"})
 DEMO_DATA = ROOT / "agreements" / "data" / "vestfold.json"
 
 
@@ -171,17 +173,18 @@ def planning_session(services: Services, settings: Settings) -> Iterator[tuple[S
 
 
 def plan(
-    session: Session, community: Community, wanted: StartRequest, *, now: datetime, today: date | None
-) -> dict[str, Any]:
+    session: Session, community: Community, wanted: StartRequest, *, now: datetime, today: date | None,
+    settings: NotificationSettings,
+) -> dict[str, Any]:  # fmt: skip
     """The plan of a case as a document."""
     if today is not None:
         now = identity.calendar_of(community).at(today, time(8))
     prepared = starting.prepare(session, community, wanted, now=now)
-    planned = plans.plan_for(session, community, prepared, now=now)
+    planned = plans.plan_for(session, community, prepared, now=now, settings=settings)
     return {
         "process": wanted.process,
         "steps": [_planned_step(step) for step in planned.steps],
-        "warnings": [w.message for w in prepared.warnings] + list(planned.warnings),
+        "warnings": list(planned.warnings),
     }
 
 
@@ -201,18 +204,16 @@ def plan_text(document: Mapping[str, Any]) -> str:
 
 
 def start(
-    session: Session, community: Community, wanted: StartRequest, *, user_key: str, now: datetime, confirmed: str | None
-) -> str:
+    session: Session, community: Community, wanted: StartRequest, *, user_key: str, now: datetime,
+    confirmed: str | None, findings: Sequence[Odd],
+) -> str:  # fmt: skip
     """Start a case; answers its public id. What can't be lived as it stands wants a reason of its own."""
     actor = identity.user(session, community.id, user_key)
-    odd = starting.prepare(session, community, wanted, now=now).warnings
-    usual = "Startet fra kommandolinjen." if all(w.severity != "impossible" for w in odd) else None
-    return starting.start(session, community, wanted, actor=actor, now=now, confirmed=confirmed or usual).public_id
-
-
-def start_warnings(session: Session, community: Community, wanted: StartRequest, *, now: datetime) -> list[str]:
-    """What is odd about a start, in words."""
-    return [w.message for w in starting.prepare(session, community, wanted, now=now).warnings]
+    usual = "Startet fra kommandolinjen." if all(f.severity != "impossible" for f in findings) else None
+    started = starting.start(
+        session, community, wanted, actor=actor, now=now, confirmed=confirmed or usual, findings=findings
+    )
+    return started.public_id
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
@@ -301,7 +302,7 @@ def deliveries(session: Session, community: Community, public_id: str | None) ->
     query = (
         select(Delivery, User.key, ProcessInstance.public_id)
         .join(User, User.id == Delivery.recipient_id)
-        .join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
+        .outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
         .where(Delivery.community_id == community.id)
         .order_by(Delivery.planned_at, Delivery.id)
     )

@@ -1,6 +1,6 @@
 """What every page needs: the reading session, who is here, what time it is, and how to act."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import cast
@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine import identity
+from engine import absences, identity
 from engine.calendar import Calendar
 from engine.errors import NotAllowed
 from engine.identity import Arrival, Person
@@ -22,7 +22,7 @@ from web.formatting import Formatter
 from web.services import Services
 
 #: What a request knows of whoever asks; read anew after an act.
-_OF_ONE = ("community", "calendar", "formatter", "person")
+_OF_ONE = ("community", "calendar", "formatter", "person", "stand_ins")
 
 
 def services() -> Services:
@@ -107,6 +107,13 @@ def person() -> Person:
             raise NotAllowed(_("Logg inn først."))
         g.person = identity.person_by_id(db(), g.guest if "guest" in g else current_user.user_id)
     return cast(Person, g.person)
+
+
+def stand_ins() -> Mapping[int, str]:
+    """Ids of those who are away now -> the name of who stands in for them, empty for nobody."""
+    if "stand_ins" not in g:
+        g.stand_ins = absences.stand_in_names(db(), person().community_id)
+    return cast(Mapping[int, str], g.stand_ins)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 Pure functions: `today`, zone, calendar and locale are arguments, and `Formatter` binds them for one request. Texts have
 no-break spaces inside a date and between a number and its unit. The locale is `nb` or `en`; others read as `nb`.
+Numbers and lists in words stand inside translated sentences: without a locale they follow the language of those.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Literal, Protocol
 
+from flask_babel import get_locale
 from markupsafe import Markup
 
 from engine.form_answers import MONTHS, NBSP
@@ -19,11 +21,16 @@ _MONTHS_EN = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+_MONTHS_SHORT = ("jan.", "feb.", "mars", "april", "mai", "juni", "juli", "aug.", "sep.", "okt.", "nov.", "des.")
 _WEEKDAYS = ("mandag", "tirsdag", "onsdag", "torsdag", "fredag", "lørdag", "søndag")
 _WEEKDAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NUMBERS = (
     "null", "én", "to", "tre", "fire", "fem", "seks",
     "sju", "åtte", "ni", "ti", "elleve", "tolv",
+)  # fmt: skip
+_NUMBERS_EN = (
+    "zero", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 
 
@@ -95,26 +102,35 @@ def virkedager(n: int, *, locale: str = "nb") -> str:
     return f"{n}{NBSP}{one if n == 1 else many}"
 
 
-def tallord(n: int, gender: Gender = "en", *, stor: bool = False) -> str:
+def tallord(n: int, gender: Gender = "en", *, stor: bool = False, locale: str | None = None) -> str:
     """A number to twelve as a word, above that in digits; `stor` gives a capital first letter ("Én")."""
     if not 0 <= n < len(_NUMBERS):
         return str(n)
-    word = "ett" if n == 1 and gender == "ett" else _NUMBERS[n]
+    in_norwegian = "ett" if n == 1 and gender == "ett" else _NUMBERS[n]
+    word = _NUMBERS_EN[n] if _is_english(locale) else in_norwegian
     return word.capitalize() if stor else word
 
 
-def antall(n: int, singular: str, plural: str, gender: Gender = "en", *, stor: bool = False) -> str:
+def antall(
+    n: int, singular: str, plural: str, gender: Gender = "en", *, stor: bool = False, locale: str | None = None
+) -> str:
     """`én oppgave`, `tre oppgaver`, `13 oppgaver`, `ingen oppgaver`."""
-    number = ("Ingen" if stor else "ingen") if n == 0 else tallord(n, gender, stor=stor)
+    none = "no" if _is_english(locale) else "ingen"
+    number = tallord(n, gender, stor=stor, locale=locale) if n else none.capitalize() if stor else none
     return f"{number}{NBSP}{singular if n == 1 else plural}"
 
 
-def liste(*items: str | Iterable[str], og: str = "og") -> str:
-    """`a, b og c`, from several texts or from one list of them."""
+def liste(*items: str | Iterable[str], og: str = "", locale: str | None = None) -> str:
+    """`a, b og c`, from several texts or from one list of them; `og` is another word than "og"."""
     texts = [str(text) for item in items for text in ([item] if isinstance(item, str) else item)]
     if len(texts) < 2:
         return "".join(texts)
-    return f"{', '.join(texts[:-1])} {og} {texts[-1]}"
+    return f"{', '.join(texts[:-1])} {og or ('and' if _is_english(locale) else 'og')} {texts[-1]}"
+
+
+def sitat(text: str, *, locale: str | None = None) -> str:
+    """`«text»`, a name inside a sentence."""
+    return f"“{text}”" if _is_english(locale) else f"«{text}»"
 
 
 def tid(d: date | datetime, text: str, zone: tzinfo | None = None) -> Markup:
@@ -153,6 +169,14 @@ class Formatter:
         name = (_MONTHS_EN if self.locale == "en" else MONTHS)[first.month - 1].capitalize()
         return name if first.year == self.today.year else f"{name}{NBSP}{first.year}"
 
+    def month_short(self, d: date) -> str:
+        """A month as a mark in a drawing."""
+        return _MONTHS_EN[d.month - 1][:3] if self.locale == "en" else _MONTHS_SHORT[d.month - 1]
+
+    def day_short(self, d: date) -> str:
+        """A day as a mark in a drawing."""
+        return f"{d.day}{'' if self.locale == 'en' else '.'} {self.month_short(d)}"
+
     def avstand(self, d: date | datetime) -> str:
         return avstand(_local_day(d, self.zone), self.today, self.calendar, locale=self.locale)
 
@@ -188,6 +212,11 @@ def jinja_filters(current: Callable[[], Formatter]) -> Mapping[str, Callable[...
         "antall": antall,
         "liste": liste,
     }
+
+
+def _is_english(locale: str | None) -> bool:
+    # Nothing is translated outside a request, and nothing is English there.
+    return (locale or str(get_locale() or "nb")) == "en"
 
 
 def _distance(first: date, last: date, calendar: WorkingDays, locale: str) -> str:

@@ -27,6 +27,9 @@ _HARMLESS = (
 _CHATTY = ("apscheduler", "alembic", "spiff", "mail.log")
 #: Asked for every few seconds by machines, or part of another page.
 _QUIET = ("health.alive", "health.ready", "health.numbers", "static")
+#: What follows these in an address is a secret that acts without signing in.
+SECRET_PLACES = ("l", "u", "kalender", "avmelding", "invitasjon")
+_SECRET = re.compile(rf"/({'|'.join(SECRET_PLACES)})/[^\s/?#<\"']+")
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _PUBLIC_ID = re.compile(r"[a-z2-9]{12}")
 #: What stands behind these words in a route is a public id.
@@ -65,7 +68,7 @@ class JsonLines(logging.Formatter):
         if (error := _error(record)) is not None:
             line["error"] = type(error).__name__
             line["trace"] = "".join(_trace(error))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _without_secrets(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class TextLines(logging.Formatter):
@@ -76,7 +79,12 @@ class TextLines(logging.Formatter):
         details = "".join(f" {name}={value}" for name, value in _details(record).items())
         line = f"{record.levelname} {record.name}: {record.getMessage()}{details}"
         error = _error(record)
-        return line if error is None else f"{line}\n{''.join(_trace(error))}".rstrip()
+        return _without_secrets(line if error is None else f"{line}\n{''.join(_trace(error))}".rstrip())
+
+
+def _without_secrets(line: str) -> str:
+    """The server's own lines quote the address of a request that broke."""
+    return _SECRET.sub(r"/\1/…", line)
 
 
 def _details(record: logging.LogRecord) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from agreements.moving import Preview
 from engine import identity
 from engine.errors import InvalidInput, NotAllowed, NotFound
 from engine.model import Community
+from web import move_documents
 from web.cli_parts import community_of, json_option, services, show
-from web.moves import SECRETARIAT, world
+from web.moves import may_move, world
 
 
 @click.group()
@@ -39,16 +40,16 @@ def move_meeting(
     with served.database.reading() as session:
         community = community_of(session, ctx.obj)
         actor = identity.person(session, identity.user(session, community.id, user_key))
-        if not (actor.is_admin or SECRETARIAT in actor.group_keys):
+        if not may_move(actor):
             raise NotAllowed("Only the secretariat moves meetings.")
         today = identity.calendar_of(community).local_date(now)
         change = moving.of_meeting(session, _meeting(session, community, meeting_id), day, today=today)
         around = world(served.notifications, now)
         tried = move_trials.preview(session, change, actor=actor, now=now, world=around).chosen(_chosen(choices))
+        document = {"moved": bool(reason.strip()), **move_documents.preview(session, tried)}
     if reason.strip():
         with served.database.transaction() as session:
             moving.commit(session, tried, token=tried.token, actor=actor, now=now, reason=reason)
-    document = {"moved": bool(reason.strip()), "told": len(tried.told), "cases": [_case(c) for c in tried.cases]}
     show(document, as_json, lambda: "\n".join(_lines(tried, document)))
 
 
@@ -74,16 +75,6 @@ def _chosen(choices: tuple[str, ...]) -> dict[str, str]:
     return {case: option for case, _sign, option in pairs}
 
 
-def _case(case: moving.CasePreview) -> dict[str, Any]:
-    return {
-        "id": case.public_id,
-        "title": case.title,
-        "options": [option.key for option in case.choice.options] if case.choice else [],
-        "moved": [{"step": s.key[1], "name": s.name, "old": s.old, "new": s.new} for s in case.outcome.moved],
-        "impossible": [step.element for step in case.outcome.broken],
-    }
-
-
 def _lines(tried: Preview, document: dict[str, Any]) -> list[str]:
     lines = []
     for case in tried.cases:
@@ -95,4 +86,4 @@ def _lines(tried: Preview, document: dict[str, Any]) -> list[str]:
         if case.choice is not None:
             lines.append(f"  Options: {', '.join(option.key for option in case.choice.options)}")
     verb = "Moved" if document["moved"] else "Nothing is moved; add --reason to move"
-    return [*lines, f"{verb}. Told: {document['told']}."]
+    return [*lines, f"{verb}. Told: {len(document['told'])}."]

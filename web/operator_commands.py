@@ -1,6 +1,7 @@
 """`avtaleflyt doctor`, `operations`, `job …` and `mail …`: for whoever looks after an installation."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def mail_resend(ctx: click.Context, ids: tuple[str, ...], reason: str, as_json: 
     with served.database.transaction() as session:
         community_id = community_of(session, ctx.obj).id
         mails = [resending.find(session, community_id, public_id) for public_id in ids]
-        for found in sorted(mails, key=lambda mail: mail.instance_id):  # cases are held in one order by everybody
+        for found in sorted(mails, key=lambda mail: mail.instance_id or 0):  # cases are held in one order by everybody
             resending.send_again(session, found, now=served.clock(), actor_id=None, reason=reason)
     show({"resent": list(ids)}, as_json, lambda: f"Mails sent again: {len(ids)}.")
 
@@ -153,12 +154,21 @@ def mail_bounces(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> 
         for file in files:
             handle(file.read_bytes())
     else:
+        mailbox = _mailbox(served.settings)
         try:
-            _mailbox(served.settings).read_reports(handle)
+            mailbox.read_reports(handle)
+            counts["letters"] = mailbox.count_letters()
         except MailboxError as error:
             raise InvalidInput(str(error)) from error
-    document = {name: counts[name] for name in (*bounces.Outcome, "unread")}
-    show(document, as_json, lambda: ", ".join(f"{name} {count}" for name, count in document.items()))
+    document = {name: counts[name] for name in (*bounces.Outcome, "unread", "letters")}
+    show(document, as_json, lambda: _bounces_text(document))
+
+
+def _bounces_text(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    if not counts["letters"]:
+        return told
+    return f"{told}\nPeople have written to that mailbox, and nobody has read it. See that somebody does."
 
 
 def _mailbox(settings: Settings) -> Mailbox:

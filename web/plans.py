@@ -1,31 +1,28 @@
 """The plan of a case in the reader's words: every step with its date and why, and the mails it will send."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from email.message import EmailMessage
-from typing import Self
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from agreements import plan_checks, plan_proposals
+from agreements import plan_proposals
+from agreements.cases import PAPER_DAYS
 from agreements.findings import Finding
-from agreements.functions import FUNCTIONS
 from agreements.starting import Prepared
-from engine import identity, planning, rehearsing
+from engine import identity
 from engine.calendar import Calendar
-from engine.database import Database
-from engine.deployments import element
 from engine.form_answers import MONTHS
+from engine.identity import Person
 from engine.model import Community
 from engine.planning import PlannedStep, Reason
-from engine.rehearsing import Onlooker
-from notifications import delivery, reconciling
 from notifications.settings import NotificationSettings
+from web import rehearsals
 from web.formatting import antall, dag, liste, virkedager
+from web.rehearsals import RehearsedMail
 
 _BODIES = {"ssu": "SSU", "au": "AU", "meeting": "møtet", "in_force": "ikrafttredelsen"}
+_OWNERS = {"ssu": "SSUs", "au": "AUs", "meeting": "organets"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,76 +69,46 @@ class CasePlan:
 
     steps: tuple[Step, ...]
     mails: tuple[PlannedMail, ...]
-    #: In words, what stops the plan or leaves too little time; `findings` has the same and more, with what to do.
-    warnings: tuple[str, ...]
     #: What to take a stand on before the start: what is odd about the meetings and about the plan.
     findings: tuple[Finding, ...] = ()
     #: Where the plan stands still, in words; empty when it comes to its end.
     stopped: str = ""
 
-
-class _Postbox:
-    """Sends the sandbox's mails at their planned moments, and keeps who got what when."""
-
-    def __init__(self) -> None:
-        self._settings = NotificationSettings(base_url="https://avtaleflyt.invalid", element=element)
-        self._mails: dict[tuple[datetime, str], list[str]] = {}
-        self._now = datetime.min.replace(tzinfo=UTC)
-
-    def conversation(self) -> AbstractContextManager[Self]:
-        """Itself: this is the mailer."""
-        return nullcontext(self)
-
-    def send(self, message: EmailMessage, to: str) -> None:
-        """Keep a mail."""
-        name = message["To"].addresses[0].display_name or to
-        self._mails.setdefault((self._now, str(message["Subject"])), []).append(name)
-
-    def happened(self, sandbox: Database, instance_id: int, now: datetime) -> None:
-        """After an act: plan the mails as things now stand."""
-        with sandbox.transaction() as session:
-            reconciling.reconcile(session, instance_id, now=now, settings=self._settings)
-
-    def elapsed(self, sandbox: Database, instance_id: int, until: datetime) -> None:
-        """Let time pass: everything planned until then leaves, each mail at its moment."""
-        while True:
-            with sandbox.reading() as session:
-                due = delivery.next_due(session)
-            if due is None or due > until:
-                return
-            self._now = due
-            if not delivery.send_one(sandbox, self, now=due, settings=self._settings):
-                return
-
     @property
-    def mails(self) -> tuple[PlannedMail, ...]:
-        """What was sent, in the order of time."""
-        return tuple(
-            PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in self._mails.items()
-        )
+    def warnings(self) -> tuple[str, ...]:
+        """All that is odd, in words."""
+        stopped = (f"Planen stopper: {self.stopped}",) if self.stopped else ()
+        return (*(finding.message for finding in self.findings), *stopped)
 
 
-def plan_for(session: Session, community: Community, prepared: Prepared, *, now: datetime) -> CasePlan:
-    """Rehearse the case and read the plan; nothing is changed."""
-    postbox = _Postbox()
-    start = plan_proposals.arguments(prepared)
-    onlooker = Onlooker(elapsed=postbox.elapsed, happened=postbox.happened)
-    rehearsal = rehearsing.rehearse(session, start, now=now, functions=FUNCTIONS, onlooker=onlooker)
-    planned = planning.steps(rehearsal)
-    rehearsal.database.dispose()
+def plan_for(
+    session: Session,
+    community: Community,
+    prepared: Prepared,
+    *,
+    now: datetime,
+    settings: NotificationSettings,
+    owner: Person | None = None,
+) -> CasePlan:
+    """Rehearse the case and read the plan; nothing is changed. `owner` is who would start it."""
+    lived = rehearsals.of_start(session, prepared, now=now, settings=settings, owner=owner)
     calendar = identity.calendar_of(community)
     today = calendar.local_date(now)
-    steps = tuple(_step(s, prepared.facts, calendar, today) for s in planned)
-    stopped = [f"Planen stopper: {rehearsal.stopped}"] if rehearsal.stopped else []
-    around = plan_checks.surroundings(session, community)
-    of_plan = plan_checks.findings(planned, around, calendar, today)
-    # What is over already is said once, for all of it.
-    odd = (*prepared.warnings, *(f for f in of_plan if f.code != "due_before_open" or f.date >= today))
+    steps = tuple(_step(s, prepared.facts, calendar, today) for s in lived.steps)
+    odd = plan_proposals.odd(session, community, prepared, lived.steps, now=now)
     return CasePlan(
-        steps=steps, mails=postbox.mails, warnings=(*_tight(planned), *stopped),
+        steps=steps, mails=_planned_mails(lived.mails),
         findings=plan_proposals.with_next_meeting(session, community, prepared, odd, now=now),
-        stopped=rehearsal.stopped,
+        stopped=lived.stopped,
     )  # fmt: skip
+
+
+def _planned_mails(mails: Sequence[RehearsedMail]) -> tuple[PlannedMail, ...]:
+    """One for each moment and subject, in the order of time."""
+    to: dict[tuple[datetime, str], list[str]] = {}
+    for mail in mails:
+        to.setdefault((mail.at, mail.subject), []).append(mail.to)
+    return tuple(PlannedMail(at=at, subject=subject, to=tuple(names)) for (at, subject), names in to.items())
 
 
 def _step(step: PlannedStep, facts: Mapping[str, date], calendar: Calendar, today: date) -> Step:
@@ -190,7 +157,7 @@ def reason_words(reason: Reason, facts: Mapping[str, date], due: date | None, to
         return f"Datoen for {base}" if reason.base not in ("ssu", "au") else f"{_BODIES[reason.base or '']}-møtet"
     if reason.rule in ("working_days_before", "working_days_after"):
         side = "før" if reason.rule.endswith("before") else "etter"
-        return f"{virkedager(reason.days)} {side} {base}"
+        return f"{virkedager(reason.days)} {side} {base}{_papers(reason)}"
     if reason.rule == "last_working_day":
         return (
             f"Siste virkedag i {MONTHS[due.month - 1]}, {_months(reason.months)}{_BODIES.get(reason.base or '', base)}"
@@ -198,6 +165,12 @@ def reason_words(reason: Reason, facts: Mapping[str, date], due: date | None, to
     if reason.rule == "working_day_on_or_before":
         return f"Senest ved {base}"
     return "Regnet ut i modellen"
+
+
+def _papers(reason: Reason) -> str:
+    """Whose paper deadline gives the number of days."""
+    whose = next((fact for fact, name in PAPER_DAYS.items() if name == reason.days_named), None)
+    return f" ({_OWNERS[whose]} frist for sakspapirer)" if whose else ""
 
 
 def _base_words(reason: Reason, facts: Mapping[str, date], today: date) -> str:
@@ -234,16 +207,3 @@ def note_words(due: date | None, calendar: Calendar) -> str:
     if calendar.in_july(due):
         return "i juli"
     return "" if calendar.is_working_day(due) else "ingen virkedag"
-
-
-def _tight(planned: Sequence[PlannedStep]) -> list[str]:
-    found = []
-    for step in planned:
-        if step.due is not None and step.working_days is not None:
-            if step.due < step.opens:
-                found.append(f"«{step.name}» har frist før steget åpner. Velg et senere møte.")
-            elif step.minimum_working_days and step.working_days < step.minimum_working_days:
-                found.append(
-                    f"«{step.name}» får bare {virkedager(step.working_days)}; det bør ha {step.minimum_working_days}."
-                )
-    return found

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
 from agreements.model import Meeting
-from engine import deployments, identity, process_instances, task_forms
+from engine import deployments, identity, process_instances, reasons, task_forms
 from engine.bpmn.reading import UserTaskElement
 from engine.deployments import Compiled
 from engine.errors import InvalidInput
@@ -114,10 +114,17 @@ def _places(
     """Every user task with its call path, and what the case calls the facts that are seen there."""
     model = compiled.specification.model_at(path)
     for task in model.user_tasks.values():
-        yield path, bound, task
+        yield path, bound, _as_called(task, bound)
     for call in model.calls.values():
         below = {name: bound.get(_bare(source), _bare(source)) for name, source in call.bindings.items()}
         yield from _places(compiled, f"{path}/{call.id}".lstrip("/"), below)
+
+
+def _as_called(task: UserTaskElement, bound: Mapping[str, str]) -> UserTaskElement:
+    """The task with the title and the form that its caller writes out for it, such as `${'behandle_mandatet'}`."""
+    given = [bound.get(_bare(task.properties.get(name, "")), "") for name in ("title", "form")]
+    title, form = [text[1:-1] if text[:1] == text[-1:] == "'" else "" for text in given]
+    return replace(task, name=title or task.name, form_key=form or task.form_key)
 
 
 def _bare(source: str) -> str:
@@ -283,7 +290,7 @@ def _dates(
     form, inputs = task_forms.form_of(session, instance, task)
     asked = [n for n in field_nodes(form.nodes(given, inputs)) if n.field.type == "datetime" and n.value is None]
     execution = process_instances.execution_of(session, instance, step.opened_at)
-    now_facts = {name: date.fromisoformat(day) for name, day in instance.facts.items()}
+    now_facts = reasons.facts_of(instance)
     found: dict[str, str] = {}
     latest = date.min
     # What must be given first: an optional date is given only where those have come past it.

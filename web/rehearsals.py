@@ -16,11 +16,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
+from agreements.model import Body, Invitation, Meeting, MoreTimeRequest, Move, MoveNotice
 from agreements.starting import Prepared
-from engine import deployments, identity, places, planning, process_instances, rehearsing
+from engine import deployments, identity, places, planning, process_instances, reasons, rehearsing
 from engine.database import Database
 from engine.identity import Person
-from engine.model import Absence, Group, ProcessInstance, Step, User, UserTask
+from engine.model import Group, ProcessInstance, Step, User, UserTask
 from engine.planning import PlannedStep
 from engine.rehearsing import Copied, Onlooker, Rehearsal, Scenario, StartArguments
 from notifications import delivery, reconciling
@@ -48,6 +49,9 @@ class Event:
     subject: str
     #: Who of several this is about; empty where a step asks one.
     item: str = ""
+    #: Of an answer that `who` approved: whose it is, and since when it waited.
+    writer: str = ""
+    written_at: datetime | None = None
     #: Of a step that opens or closes: answers asked for and given.
     total: int = 0
     completed: int = 0
@@ -134,17 +138,30 @@ def of_case(
     onlooker = Onlooker(elapsed=watching.elapsed, happened=watching.happened)
     lived = rehearsing.continue_case(
         session, instance.id, now=now, scenario=scenario, functions=FUNCTIONS, onlooker=onlooker,
-        also=(*_of_people(instance.community_id), (Delivery, Delivery.instance_id == instance.id)),
+        also=(*_of_people(instance.community_id), *_of_what_was_said(instance)),
     )  # fmt: skip
     return _told(lived, watching, now)
 
 
 def _of_people(community_id: int) -> tuple[Copied, ...]:
-    """What decides when and in which words people are told, and who acts for whom."""
+    """What decides when and in which words people are told."""
     return (
         (MailPreference, MailPreference.community_id == community_id),
         (MailText, MailText.community_id == community_id),
-        (Absence, Absence.community_id == community_id),
+    )
+
+
+def _of_what_was_said(instance: ProcessInstance) -> tuple[Copied, ...]:
+    """The case's mails, and what they speak of beside its steps: moves, answers to who asked for time, invitations."""
+    moves = select(MoveNotice.move_id).where(MoveNotice.instance_id == instance.id)
+    return (
+        (Body, Body.community_id == instance.community_id),
+        (Meeting, Meeting.community_id == instance.community_id),
+        (Move, Move.id.in_(moves)),
+        (MoveNotice, MoveNotice.instance_id == instance.id),
+        (MoreTimeRequest, MoreTimeRequest.instance_id == instance.id),
+        (Invitation, Invitation.instance_id == instance.id),
+        (Delivery, Delivery.instance_id == instance.id),
     )
 
 
@@ -217,7 +234,7 @@ def _told(rehearsal: Rehearsal, watching: _Watching, since: datetime) -> Lived:
         events = sorted((e for e in known if e.at >= since), key=lambda e: e.order)
         open_steps = select(Step.name).where(Step.instance_id == instance_id, Step.state == "open")
         stands_at = tuple(session.scalars(open_steps)) if instance.state == "active" else ()
-        facts = {name: date.fromisoformat(day) for name, day in instance.facts.items()}
+        facts = reasons.facts_of(instance)
     told = Lived(
         events=tuple(events), mails=mails,
         steps=planning.steps(rehearsal), facts=facts, stopped=rehearsal.stopped, stands_at=stands_at,
@@ -291,15 +308,17 @@ def _of_step(step: Step) -> list[Event]:
 
 
 def _of_task(session: Session, task: UserTask) -> list[Event]:
-    def event(at: datetime, kind: str, who: str) -> Event:
+    def event(at: datetime, kind: str, who: str, writer: str = "") -> Event:
         return Event(
             at=at, kind=kind, element=task.step.element_id, round=task.step.round, who=who, subject=task.name,
-            item=task.item or "", due=task.due_date, step=task.step_id,
+            item=task.item or "", writer=writer, written_at=task.submitted_at if writer else None, due=task.due_date,
+            step=task.step_id,
         )  # fmt: skip
 
     found = [event(task.opened_at, "task", _performer(task))]
     if task.completed_at is not None and task.completed_by_id is not None:
-        found.append(event(task.completed_at, "task-done", session.get_one(User, task.completed_by_id).name))
+        writer = session.get_one(User, task.submitted_by_id).name if task.submitted_by_id is not None else ""
+        found.append(event(task.completed_at, "task-done", session.get_one(User, task.completed_by_id).name, writer))
     return found
 
 

@@ -23,6 +23,9 @@ def find(session: Session, community_id: int, public_id: str) -> Delivery:
 
 def send_again(session: Session, mail: Delivery, *, now: datetime, actor_id: int | None, reason: str = "") -> None:
     """Plan a failed or uncertain mail once more, as the same message. Raises NotOpen when it is in another state."""
+    if mail.instance_id is None:  # of no case's history
+        delivery.send_again(session, mail, now=now)
+        return
     instance = process_instances.locked(session, mail.instance_id)  # case before mail, as everywhere
     delivery.send_again(session, mail, now=now)
     to = session.get_one(User, mail.recipient_id).key

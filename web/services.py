@@ -12,7 +12,7 @@ from engine.clock import Clock, shifted, utc_now
 from engine.database import Database
 from engine.errors import InvalidInput
 from engine.model import ClockOffset
-from notifications import delivery, reconciling
+from notifications import delivery, reconciling, weekly
 from notifications.mailer import Mailer, PatientMailer, SmtpMailer
 from notifications.settings import NotificationSettings
 from web.settings import Settings
@@ -42,11 +42,15 @@ class Services:
     def kinds(self) -> tuple[scheduling.Kind, ...]:
         """What falls due, and who does it."""
         mails = scheduling.Kind(name="mail", lane=reconciling.LANE, moments=delivery.moments(), do=self._send_mails)
-        return (*scheduling.engine_kinds(self.database, self.handlers), mails)
+        weeks = scheduling.Kind(name="week", lane=reconciling.LANE, moments=weekly.moments(), do=self._plan_weeks)
+        return (*scheduling.engine_kinds(self.database, self.handlers), weeks, mails)
 
     def drain(self, now: datetime) -> int:
         """Do once what is due at `now`; answers how much was done."""
-        return scheduling.drain(self.database, self.handlers, (self._send_mails,), now)
+        return scheduling.drain(self.database, self.handlers, (self._plan_weeks, self._send_mails), now)
+
+    def _plan_weeks(self, clock: Clock) -> int:
+        return int(weekly.plan_one(self.database, now=clock(), settings=self.notifications))
 
     def _send_mails(self, clock: Clock) -> int:
         return delivery.send_batch(self.database, self.mailer, clock=clock, settings=self.notifications)

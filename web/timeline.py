@@ -6,6 +6,7 @@ Outline = planned, fill = actual, hatch = days to spare, red line = today, dashe
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import accumulate
 
 WIDTH = 1100
 ROW = 36
@@ -40,6 +41,8 @@ class Row:
     actual: Span | None
     spare: date | None = None
     note: str = ""
+    #: What stands on a line of its own above the row; nothing where it is empty.
+    heading: str = ""
 
     @property
     def first(self) -> date:
@@ -122,11 +125,12 @@ def draw(
     month: Callable[[date], str],
     today_label: str,
 ) -> Drawing | None:
-    """The drawing of these rows, at most a dozen; None when there is nothing to draw."""
+    """The drawing of these rows; None when there is nothing to draw."""
     if not rows:
         return None
     scale = _scale(rows, meetings, today)
-    bottom = HEADER + ROW * len(rows) - 2
+    places = _places(rows)
+    bottom = HEADER + ROW * (len(rows) + sum(bool(row.heading) for row in rows)) - 2
     in_view = scale.start <= today <= scale.end
     crossings = [scale.x(m.day) for m in meetings] + ([scale.x(today)] if in_view else [])
     lines, labels = _months(scale, month)
@@ -136,19 +140,26 @@ def draw(
         labels.append(_today(today_label, scale.x(today)))
     labels += _meetings(scale, meetings)
     bars: list[Bar] = []
-    for place, row in enumerate(rows):
-        top = HEADER + ROW * place + _GAP
+    for top, row in zip(places, rows, strict=True):
+        if row.heading:
+            labels.append(Label(text=row.heading, x=8, y=top - ROW + 14, kind="tl-merke"))
         bars += _bars(row, top, scale)
         labels += _row_labels(row, top, scale, crossings)
     return Drawing(
         height=bottom + 8,
         bottom=bottom,
-        stripes=tuple(HEADER + ROW * place for place in range(len(rows))),
+        stripes=tuple(top - _GAP - (ROW if row.heading else 0) for top, row in zip(places, rows, strict=True)),
         lines=(*lines, *marks),
         diamonds=tuple((scale.x(m.day), MEETINGS_Y - 5) for m in meetings),
         bars=tuple(bars),
         labels=tuple(labels),
     )
+
+
+def _places(rows: Sequence[Row]) -> list[float]:
+    """Where each row's bar begins from above, below its heading where it has one."""
+    ends = accumulate(ROW * (2 if row.heading else 1) for row in rows)
+    return [HEADER + end - ROW + _GAP for end in ends]
 
 
 def _scale(rows: Sequence[Row], meetings: Sequence[Meeting], today: date) -> _Scale:

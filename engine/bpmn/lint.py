@@ -14,6 +14,7 @@ from engine.bpmn.lint_extensions import extensions
 from engine.bpmn.lint_flows import flows
 from engine.bpmn.lint_paths import paths
 from engine.bpmn.lint_tasks import tasks
+from engine.bpmn.lint_telling import telling
 from engine.bpmn.reading import Model
 from engine.errors import Finding
 
@@ -45,6 +46,7 @@ def lint(
         events(drawing),
         flows(drawing),
         tasks(drawing, forms, known_processes, decisions, known_groups, known_functions),
+        telling(drawing),
         extensions(drawing),
         expressions(drawing, forms, known_names),
         paths(drawing),

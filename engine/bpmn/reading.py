@@ -96,6 +96,10 @@ class UserTaskElement:
         """What the button says."""
         return self.properties.get("action")
 
+    def in_language(self, name: str, language: str) -> str | None:
+        """The model's `subject` or `action` in that language; Bokmål's property has no ending."""
+        return self.properties.get(name if language == "nb" else f"{name}_{language}")
+
     @property
     def telling(self) -> str | None:
         """When people are written to about it: `at once`, `daily 15` or `weekly 0 8`."""

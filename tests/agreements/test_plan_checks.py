@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from agreements import bodies, plan_checks, plan_proposals, starting
 from agreements.findings import Finding
+from agreements.functions import FUNCTIONS
 from agreements.model import Body, Meeting
 from agreements.plan_checks import Away, Deadline, Surroundings
 from agreements.reaching import reach
@@ -194,6 +195,34 @@ def test_who_is_away_or_has_too_much_in_a_week_is_said(planner: Planner) -> None
     assert found["busy_week"].message == (
         "Sekretariatet har fem frister i uke 43. Herfra kommer «Analyser og foreslå endringer»."
     )
+
+
+def test_papers_go_out_when_each_body_wants_them(planner: Planner, world: World) -> None:
+    bodies.find_body(planner.session, planner.community, "au").paper_working_days = 7
+    bodies.find_body(planner.session, planner.community, "ssu").paper_working_days = 10
+    _, plan = planner.plan(REQUEST)
+    sent = {step.element: step for step in plan}
+    assert sent["send_to_au"].due == date(2026, 10, 27)
+    assert sent["send_notice"].due == sent["send_notice"].derived == date(2026, 11, 13)
+    reason = sent["send_notice"].reason
+    assert (reason.base, reason.days, reason.days_named) == ("ssu", 10, "ssu_paper_days")
+    # "Ferdigstill saken" has the model's own number, and is now due on the same day.
+    assert sent["finish_case"].reason.days_named is None
+    own = replace(REQUEST, process="motesak", agreement=None, title="Sak", meetings={"meeting": "ssu:2026-12-10"})
+    notice = planner.plan(replace(own, data={"case_types": ["beslutning"]}))[1][0]
+    assert (notice.due, notice.reason.days_named) == (date(2026, 11, 26), "meeting_paper_days")
+
+
+def test_a_running_case_keeps_the_paper_deadlines_it_started_with(planner: Planner, world: World) -> None:
+    actor = identity.user(planner.session, world.community_id, "sekretariatet")
+    given = {"actor": actor, "now": world.clock(), "confirmed": "Møtet er bestemt."}
+    case = starting.start(planner.session, planner.community, REQUEST, **given)
+    bodies.find_body(planner.session, planner.community, "au").paper_working_days = 7
+    planner.session.flush()
+    lived = rehearsing.continue_case(planner.session, case.id, now=world.clock(), functions=FUNCTIONS)
+    due = {step.element: step.due for step in steps(lived)}
+    lived.database.dispose()
+    assert due["send_to_au"] == DATES["send_to_au"]
 
 
 def test_a_start_wants_a_reason_for_what_the_plan_showed(planner: Planner) -> None:

@@ -155,17 +155,20 @@ class People:
         page = f"/oppgaver/{task.public_id}"
         self._press_on(who, page, f"{page}/godkjenn")
 
-    def send_again(self, who: int, delivery: Delivery, case: str) -> None:
-        """Have a mail sent again that may not have arrived, on the case's page of mails."""
-        self._press_on(who, f"/saker/{case}/e-post?alle=1", f"/e-post/{delivery.public_id}/send-igjen")
+    def send_again(self, who: int, delivery: Delivery) -> None:
+        """Have a mail sent again that may not have arrived."""
+        page = f"/e-post/{delivery.public_id}/send-igjen"
+        self._press_on(who, page, page)
 
     def _api(self, who: int, path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, str | None]:
         bearer = {"Authorization": f"Bearer {_token(who)}", "Content-Type": "application/json"}
         return self._ask("POST", path, json.dumps(body, default=str), {**bearer, **headers})
 
     def _press_on(self, who: int, path: str, button: str) -> None:
-        """Open a page and press a button of it, where it has that button."""
+        """Open a page and press a button of it, where it still has that button and leads nowhere else."""
         status, page, cookie = self._ask("GET", path, None, {"Cookie": self._cookies[who]})
+        if status == 303:
+            return
         assert status == 200, f"{path}: {status}"
         _before, found, form = page.partition(f'action="{button}"')
         if not found:
@@ -371,13 +374,10 @@ class Town:
 
     def _send_again(self) -> None:
         """Nobody knows whether some mails arrived: the secretariat has them sent again."""
-        query = select(Delivery, ProcessInstance.public_id).join(
-            ProcessInstance, ProcessInstance.id == Delivery.instance_id
-        )
         with self.database.reading() as session:
-            uncertain = session.execute(query.where(Delivery.state == "uncertain")).all()
-        for delivery, case in uncertain:
-            self.people.send_again(self._secretary, delivery, case)
+            uncertain = session.scalars(select(Delivery).where(Delivery.state == "uncertain")).all()
+        for delivery in uncertain:
+            self.people.send_again(self._secretary, delivery)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine import absences, identity, jobs, user_tasks
+from engine import absences, hand_dates, identity, jobs, process_instances, standing, steering, user_tasks
 from engine.absences import Period
 from engine.errors import InvalidInput, NotAllowed, NotFound, NotOpen
 from engine.identity import Person
 from engine.model import Absence, Job, ProcessInstance, UserTask
-from tests.engine.drawing import model, task
+from tests.engine.drawing import LANE, model, task
 from tests.engine.lab import WITH_FORM, Lab, assert_chain_whole, events, kinds
 
 #: person1 fills in, person2 approves; person0 owns the case.
@@ -123,6 +123,57 @@ def test_who_stands_in_for_the_owner_steers_the_case_and_is_no_administrator(lab
     assert not act(lab, "ute", lambda s, p: p.is_admin)
     next_day(lab)
     assert not owns("ute")
+
+
+def test_what_a_deputy_does_as_the_owner_is_done_on_the_owners_behalf_and_nothing_else_is(lab: Lab, case: int) -> None:
+    ask, later = lab.task(case, "ask"), lab.clock.today + timedelta(days=20)
+    with lab.database.transaction() as session:
+        outsider = identity.User(community_id=lab.community_id, key="ute", name="Ute", email="ute@example.org")
+        session.add(outsider)
+    away(lab, "person0", "ute", days=1)
+
+    def steer(do: Callable[[Session, ProcessInstance, Person], Any]) -> None:
+        act(lab, "ute", lambda s, p: do(s, process_instances.locked(s, case), p))
+
+    now = lab.clock()
+    steer(lambda s, i, p: steering.extend(s, ask.id, due_date=later, actor=p, now=now, reason=""))
+    steer(lambda s, i, p: steering.set_date(s, i, hand_dates.place_of("", "then"), later, actor=p, now=now))
+    steer(lambda s, i, p: standing.suspend(s, i, now=now, actor_id=p.id, reason="Vent"))
+    steer(lambda s, i, p: standing.resume(s, i, now=now, actor_id=p.id, reason=""))
+    steer(lambda s, i, p: process_instances.set_facts(s, i, {"ssu": later}, now=now, actor_id=p.id))
+    steer(lambda s, i, p: user_tasks.delegate(s, ask.id, to=lab.user(s, "ute"), actor=p, now=now))
+    # The task is the deputy's own now, and so is what they write in it.
+    steer(lambda s, i, p: user_tasks.save_draft(s, ask.id, {"tekst": "a"}, actor=p, now=now))
+    next_day(lab)
+    with pytest.raises(NotAllowed):
+        steer(lambda s, i, p: steering.extend(s, ask.id, due_date=later, actor=p, now=lab.clock(), reason=""))
+    told = {e.kind: e.on_behalf_of_id for e in events(lab, case) if e.actor_id == outsider.id}
+    assert told == {
+        "extended": 1, "date-set": 1, "suspended": 1, "resumed": 1, "facts-set": 1, "delegated": 1, "draft-saved": None,
+    }  # fmt: skip
+    assert_chain_whole(lab, case)
+
+
+def test_who_owns_a_case_by_their_group_steers_it_for_nobody_else(lab: Lab) -> None:
+    lab.people(5)
+    lab.deploy(FOR_GROUP)
+    ask = lab.task(lab.begin(), "ask")
+    with lab.database.transaction() as session:
+        outsider = identity.User(community_id=lab.community_id, key="ute", name="Ute", email="ute@example.org")
+        session.add(outsider)
+        group = identity.group(session, lab.community_id, LANE)
+        case = session.get_one(ProcessInstance, ask.instance_id)
+        case.owner_id, case.owner_group_id = None, group.id
+    for deputy in ("person2", "ute"):
+        away(lab, {"person2": "person1", "ute": "person3"}[deputy], deputy)
+        due = lab.clock.today + timedelta(days=9)
+        act(
+            lab,
+            deputy,
+            lambda s, p, due=due: steering.extend(s, ask.id, due_date=due, actor=p, now=lab.clock(), reason=""),
+        )
+    told = [e.on_behalf_of_id for e in events(lab, ask.instance_id) if e.kind == "extended"]
+    assert told == [None, 4]
 
 
 def test_a_groups_task_is_free_for_who_stands_in_for_one_of_its_members(lab: Lab) -> None:

@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -251,14 +251,16 @@ def put(word: str, way: str, host: str) -> bytes:
 @pytest.mark.parametrize("host", _HOSTS)
 def test_no_place_is_left_out(host: str) -> None:
     words = words_of_the_code()
+    # The others call nothing: there is nothing more to check and read.
+    called = [CALLED] if host == "callActivity" else []
     assert {"conditionExpression", "collection", "topic", "dueDate", "messageRef", "correlationKey"} <= set(words)
     for word in words:
         for way in _WAYS:
             xml = put(word, way, host)
-            if findings(xml, CALLED):
+            if findings(xml, *called):
                 continue
             try:
-                live(xml)
+                live(xml, called)
             except (ElementFailed, ExpressionError) as error:
                 assert "secret" not in str(error), (word, way)
 
@@ -315,9 +317,9 @@ def nothing_runs() -> Iterator[None]:
     assert _heard == []
 
 
-def live(xml: bytes) -> None:
+def live(xml: bytes, called: Sequence[bytes] = (CALLED,)) -> None:
     """Run a model as the engine does, to its end, without asking the gate."""
-    specification = compile_models(read(xml), [read(CALLED)])
+    specification = compile_models(read(xml), [read(other) for other in called])
     data = {"items": [1, 2], "data": {"a": 1}, "bundet": 1, "utfall": 1}
     execution = Execution.start(specification, data, facts={}, calendar=Calendar(), now=NOW)
     execution.advance()

@@ -4,19 +4,24 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
-from engine import planning, process_instances, rehearsing
+from engine import deployments, planning, process_instances, rehearsing
 from engine.model import ProcessInstance, UserTask
 from engine.planning import PlannedStep
 from engine.rehearsing import Scenario
 from engine.service_tasks import Function
+from notifications import delivery, reconciling
+from notifications.model import Delivery
+from notifications.settings import NotificationSettings
 from tests.conftest import BACKENDS
 from tests.engine.drawing import model, task
 from tests.engine.drawing_events import service
 from tests.engine.lab import Lab
-from tests.world import SSU, World
+from tests.fakes import RecordingMailer
+from tests.world import MEETING_CASE, SSU, World
 
 LATER = date(2026, 12, 4)
 
@@ -94,3 +99,17 @@ def test_what_the_case_has_asked_for_is_done_in_the_copy(lab: Lab) -> None:
     assert lab.waiting(case) == []
     # What the function does is not the matter here: one that is not given answers nothing.
     assert lived_on(lab, case, functions={})[0].keys() == {"ask", "then"}
+
+
+def test_a_case_is_copied_whose_mail_left_with_another_cases(world: World) -> None:
+    told = NotificationSettings(base_url="https://avtaleflyt.example.org", element=deployments.element)
+    for case in (world.start(MEETING_CASE), world.start(MEETING_CASE)):
+        with world.database.transaction() as session:
+            reconciling.reconcile(session, case, now=world.clock(), settings=told)
+    delivery.send_batch(world.database, RecordingMailer(), clock=world.clock, settings=told)
+    with world.database.reading() as session:
+        carried = session.scalars(select(Delivery).where(Delivery.carrier_id.is_not(None)).limit(1)).one()
+        mails = (Delivery, Delivery.instance_id == carried.instance_id)
+        copy = rehearsing.continue_case(session, carried.instance_id, now=world.clock(), also=[mails])
+    copy.database.dispose()
+    assert copy.stopped == ""

@@ -59,9 +59,11 @@ class _Session(socketserver.StreamRequestHandler):
         box: Box = self.server.box
         verb, arguments = rest.split(" ", 1)
         if verb == "SEARCH":
-            assert arguments == "UNSEEN HEADER Content-Type multipart/report"
+            asked = re.fullmatch("UNSEEN (NOT )?HEADER Content-Type multipart/report", arguments)
+            assert asked is not None
             heads = {uid: raw.partition(b"\r\n\r\n")[0].lower() for uid, raw in box.mails.items()}
-            found = [uid for uid, head in heads.items() if uid not in box.seen and b"multipart/report" in head]
+            reports = {uid: b"multipart/report" in head for uid, head in heads.items() if uid not in box.seen}
+            found = [uid for uid, is_report in reports.items() if is_report is (asked[1] is None)]
             self._say(" ".join(["* SEARCH", *map(str, found)]).encode())
             return "OK done"
         uid = int(arguments.split(" ", 1)[0])

@@ -56,6 +56,10 @@ class SurveyElement:
     escalate_after: int | None = None
     escalate_to: str | None = None
 
+    def in_language(self, name: str, language: str) -> str | None:
+        """Its words are in Bokmål only."""
+        return {"subject": self.subject, "action": self.action}[name] if language == "nb" else None
+
 
 class Case:
     """Rows in a database of its own, changed the way the engine changes them."""

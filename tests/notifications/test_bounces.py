@@ -1,6 +1,8 @@
 """Mails that came back: reports as mail systems write them, read from a mailbox, and what they change."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -106,6 +108,33 @@ def test_a_mail_that_came_back_is_failed_with_its_answer_and_mended_once(case: C
     assert record(case, report(sent.message_id, to="ny@example.org")) is Outcome.BOUNCED
 
 
+def test_without_a_message_id_the_address_and_the_time_must_fit_one_mail_only(case: Case) -> None:
+    sent, other, third = case.deliveries("sent")
+
+    def returned(to: str, at: datetime, *, header: str = "Arrival-Date") -> bytes:
+        said = report("ingen id", to=to).decode()
+        line = f"{header}: {format_datetime(at)}"
+        before = {"Arrival-Date": "\r\n\r\nFinal-Recipient", "Date": "\r\nSubject: Svar"}[header]
+        return said.replace(before, f"\r\n{line}{before}").encode()
+
+    assert bounces.read(returned("uten@x.org", NOW).replace(b"Final-Recipient: rfc822; uten@x.org\r\n", b"")) is None
+    for raw in (
+        returned(sent.address, NOW + timedelta(minutes=11)), returned("annen@example.org", NOW),
+        returned(sent.address, NOW, header="Date").replace(b"Date: ", b"Date: i fjor "),
+    ):  # fmt: skip
+        found = bounces.read(raw)
+        if found is not None:
+            assert record(case, raw) is Outcome.UNKNOWN
+    # Two to one address within those minutes: it may be about either.
+    with case.database.transaction() as session:
+        session.execute(update(Delivery).where(Delivery.id == other.id).values(address=third.address))
+    assert record(case, returned(third.address, NOW)) is Outcome.UNKNOWN
+    assert not case.deliveries("failed")
+    assert record(case, returned(sent.address.upper(), NOW + timedelta(minutes=9))) is Outcome.BOUNCED
+    assert record(case, returned(sent.address, NOW, header="Date")) is Outcome.KNOWN
+    assert [mail.id for mail in case.deliveries("failed")] == [sent.id]
+
+
 def test_what_a_mail_carried_came_back_with_it(case: Case) -> None:
     sent, other, _ = case.deliveries("sent")
     with case.database.transaction() as session:
@@ -122,6 +151,7 @@ def test_the_mailbox_is_read_once_and_what_people_write_stays_unread() -> None:
         assert mailbox.read_reports(got.append) == 2
         assert [found.message_id for raw in got if (found := bounces.read(raw))] == ["<a@x.org>", "<c@x.org>"]
         assert box.seen == {1, 3}
+        assert mailbox.count_letters() == 1
         assert mailbox.read_reports(got.append) == 0
         box.seen.clear()
 
@@ -131,9 +161,10 @@ def test_the_mailbox_is_read_once_and_what_people_write_stays_unread() -> None:
         with pytest.raises(RuntimeError):
             mailbox.read_reports(break_off)
         assert not box.seen, "it is read again the next time"
-        assert box.said.count("LOGOUT") == 3
+        assert box.said.count("LOGOUT") == 4
         wrong = Mailbox(host="127.0.0.1", port=box.port, tls=False, user="sekretariatet", password="feil")
         with pytest.raises(MailboxError, match="can't be read"):
             wrong.read_reports(got.append)
-    with pytest.raises(MailboxError):
-        mailbox.read_reports(got.append)
+    for read in (lambda: mailbox.read_reports(got.append), mailbox.count_letters):
+        with pytest.raises(MailboxError):
+            read()

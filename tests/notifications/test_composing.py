@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from agreements.slipping import Closing, Coming, Slip
 from notifications import composing
 from notifications.bundles import compose_all
 from notifications.composing import InvalidAddress, Message, compose, email_message, template_of
 from notifications.facts import Facts, Role
 from notifications.mailer import wire_format
 from notifications.moves import ChangedDate, News
+from notifications.week_news import CaseNews, DeadlineNews, Names, Section, Week
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -27,7 +29,7 @@ SURVEY = Facts(
     action="Svar nå", minutes=15, today=date(2026, 9, 1), due=date(2026, 9, 30), former_due=None,
     days_left=21,
     closes=True, next_dates=(date(2026, 9, 16), date(2026, 9, 25), date(2026, 9, 30)), silent=(),
-    url="https://avtaleflyt.example.org/oppgaver/k7dm2xq9abcd",
+    url="https://avtaleflyt.example.org/oppgaver/k7dm2xq9abcd", link_until=date(2026, 10, 14),
 )  # fmt: skip
 PLAN = replace(
     SURVEY, role=Role.MEMBER, name="Planlegg og avklar parter", party=None, group="Sekretariatet",
@@ -58,11 +60,11 @@ MAILS = {
     "sent_back": replace(SURVEY, rule="sent_back", today=date(2026, 9, 11), days_left=13),
     "escalation": replace(
         LATE, rule="escalation", role=Role.OWNER, party=None, today=date(2026, 10, 2), days_left=-2,
-        silent=("Larvik kommune", "Færder kommune"), url="https://avtaleflyt.example.org/saker/sakensnummer",
+        silent=("Larvik kommune", "Færder kommune"), link_until=None, url="https://avtaleflyt.example.org/saker/sakensnummer",
     ),
     "incident": replace(
         SURVEY, rule="incident", role=Role.OWNER, name="", party=None, subject=None, action=None, minutes=None,
-        due=None, days_left=None, closes=False, next_dates=(),
+        due=None, days_left=None, closes=False, next_dates=(), link_until=None,
         url="https://avtaleflyt.example.org/saker/sakensnummer",
     ),
 }  # fmt: skip
@@ -115,9 +117,14 @@ def words_of(html: str) -> _Words:
     return parser
 
 
+def in_language(facts: Facts, locale: str) -> Facts:
+    """The same for another reader; the model's own words are in Bokmål."""
+    return facts if locale == "nb" else replace(facts, locale=locale, subject=None, action=None)
+
+
 #: Each of them in each language; Bokmål's snapshots bear no language.
 EVERY = {
-    name if locale == "nb" else f"{name}.{locale}": replace(facts, locale=locale)
+    name if locale == "nb" else f"{name}.{locale}": in_language(facts, locale)
     for locale in ("nb", "nn", "en")
     for name, facts in MAILS.items()
 }
@@ -128,12 +135,21 @@ MOVE = News(
         ChangedDate(case="Evaluering", step="Lag mandat", old=None, new=None),
     ),
 )  # fmt: skip
-_MOVED = replace(SURVEY, role=Role.PERFORMER, party=None, due=MOVE.new, former_due=MOVE.old, subject=None)
+_MOVED = replace(
+    SURVEY, link_until=None, role=Role.PERFORMER, party=None, due=MOVE.new, former_due=MOVE.old, subject=None
+)
 EVERY |= {
-    name if locale == "nb" else f"{name}.{locale}": replace(facts, locale=locale)
+    name if locale == "nb" else f"{name}.{locale}": in_language(facts, locale)
     for locale in ("nb", "nn", "en")
     for name, facts in {
         "dates_changed": replace(_MOVED, rule="dates_changed", news=MOVE),
+        "dates_changed_of_case": replace(
+            _MOVED,
+            rule="dates_changed",
+            due=None,
+            former_due=None,
+            news=replace(MOVE, meeting="", old=None, new=None, reason="Ekstra møte i AU"),
+        ),
         "more_time_given": replace(_MOVED, rule="more_time_answered", news=MOVE),
         "more_time_refused": replace(_MOVED, rule="more_time_answered", news=MOVE, due=None),
         "invitation": replace(_MOVED, rule="invitation", role=Role.CONTACT, former_due=None),
@@ -148,8 +164,54 @@ EVERY |= {
             action=None,
             url="https://avtaleflyt.example.org/saker/sakensnummer",
         ),
-        "stands_in": replace(SURVEY, stands_in_for="Kommunalsjef Larvik"),
+        "stands_in": replace(SURVEY, stands_in_for="Kommunalsjef Larvik", link_until=None),
     }.items()
+}
+_NOBODY = Names(said=(), more=0)
+_EVALUATION = CaseNews(
+    title="Evaluering av delavtale om helhetlige pasientforløp", on_hold=False, nobody=False, opens=None,
+    who=Names(said=("Larvik", "Horten"), more=3), step="Svar på undersøkelsen", others=1, done=2, total=7,
+    due=date(2026, 9, 30), days=12, closes=True,
+    slip=Slip(
+        closings=(Closing(name="Svar på undersøkelsen", on=date(2026, 9, 30), answered=2, asked=7),),
+        stands=Coming(name="Dialogmøter", day=date(2026, 10, 15)),
+        next=Coming(name="Analyser", day=date(2026, 10, 22)), meetings=(Coming(name="SSU", day=date(2026, 11, 27)),),
+        too_late=None, deadlines=(),
+    ),
+)  # fmt: skip
+_STUCK = replace(
+    _EVALUATION, title="Mandat <b>for FSU</b>", nobody=True, who=_NOBODY, step="", others=0, total=0, due=None,
+    slip=None,
+)  # fmt: skip
+_OVERDUE = replace(
+    _EVALUATION, title="Møtesak", who=Names(said=("Færder",), more=0), others=0, total=1, due=date(2026, 9, 10), days=2,
+    slip=None, closes=False,
+)  # fmt: skip
+WEEK = Week(
+    number=38, running=3, late=1, nobody=1, first_meeting=Coming(name="SSU", day=date(2026, 11, 27)),
+    sections=(
+        Section(name="Strategisk samarbeidsutvalg", cases=(_STUCK, _EVALUATION), more=1),
+        Section(name="", cases=(_OVERDUE,), more=0),
+    ),
+    deadlines=(
+        DeadlineNews(day=date(2026, 9, 24), name="SSU", who=_NOBODY, case=""),
+        DeadlineNews(day=date(2026, 9, 30), name="Svar", who=_EVALUATION.who, case="Evaluering"),
+    ),
+    until=date(2026, 9, 30),
+)  # fmt: skip
+CALM = replace(
+    WEEK, running=1, late=0, nobody=0, first_meeting=None, deadlines=(),
+    sections=(Section(name="", cases=(replace(_EVALUATION, others=0, slip=None),), more=0),),
+)  # fmt: skip
+_OF_WEEK = replace(
+    SURVEY, rule="leader_week", role=Role.OWNER, name="", case="", party=None, subject=None, action=None,
+    today=date(2026, 9, 14), due=None, next_dates=(), link_until=None, week=WEEK,
+    url="https://avtaleflyt.example.org/oversikt",
+)  # fmt: skip
+EVERY |= {
+    name if locale == "nb" else f"{name}.{locale}": in_language(facts, locale)
+    for locale in ("nb", "nn", "en")
+    for name, facts in {"leader_week": _OF_WEEK, "leader_week_calm": replace(_OF_WEEK, week=CALM)}.items()
 }
 CHOICES = "https://avtaleflyt.example.org/varsler"
 REMINDER = replace(MAILS["reminder_3"], choices_url=CHOICES)
@@ -159,7 +221,7 @@ BUNDLES = {
     "messages": (MAILS["escalation"], MAILS["incident"], LATE),
 }
 TOGETHER = {
-    f"bundle_{name}" if locale == "nb" else f"bundle_{name}.{locale}": [replace(facts, locale=locale) for facts in said]
+    f"bundle_{name}" if locale == "nb" else f"bundle_{name}.{locale}": [in_language(facts, locale) for facts in said]
     for locale in ("nb", "nn", "en")
     for name, said in BUNDLES.items()
 }
@@ -198,6 +260,8 @@ def test_mail_has_one_button_and_reads_in_a_minute(name: str) -> None:
     message = compose(EVERY[name])
     html = words_of(message.html)
     assert html.links == [EVERY[name].url, "mailto:sekretariatet@example.org"]
+    if EVERY[name].week is not None:
+        return
     above_the_line = html.words[: html.words.index("Questions?" if name.endswith(".en") else "Spørsmål?")]
     assert len(above_the_line) < 110
     assert max(len(line) for line in message.text.splitlines()) <= 72
@@ -237,6 +301,24 @@ def test_every_mail_is_there_in_every_language() -> None:
 @pytest.mark.parametrize("locale", ["no", "", "de"])
 def test_a_language_we_do_not_have_is_bokmal(locale: str) -> None:
     assert compose(replace(SURVEY, locale=locale)) == compose(SURVEY)
+
+
+def test_a_model_says_it_in_the_readers_language() -> None:
+    english = replace(SURVEY, locale="en", subject="Answer by {due}: {case}", action="Tell us")
+    message = compose(english)
+    assert message.subject == "Answer by 30 September: evaluering av delavtale om helhetlige pasientforløp"
+    assert message.text.startswith("Answer for Larvik kommune by Wednesday 30 September")
+    assert "\nTell us:\n" in message.text
+    # Where the model says nothing in that language, its names stand as they are and the rest is the reader's.
+    message = compose(replace(english, subject=None, action=None))
+    assert message.subject.startswith("Svar på undersøkelsen by 30 September:")
+    assert "\nAnswer now:\n" in message.text
+
+
+def test_who_must_sign_in_is_told_so() -> None:
+    signing_in = compose(replace(SURVEY, link_until=None)).text
+    assert "Du logger inn for å svare." in signing_in
+    assert "Lenken er personlig" not in signing_in
 
 
 OWN = "Kjære {party}: {name} innen {due}, {days}. {why}"

@@ -147,6 +147,18 @@ def test_date_that_moves_before_the_first_mail_makes_no_mail_of_its_own(case: Ca
     ]
 
 
+def test_what_was_to_be_said_on_a_saturday_waits_for_monday_when_the_date_moves(case: Case) -> None:
+    late = case.survey(opened=oslo(9, 11, 21), due=date(2026, 9, 11), closes=False)[0]
+    case.reconcile(oslo(9, 11, 21))
+    assert ("assigned", oslo(9, 12)) in case.planned(late)  # it is late already
+    case.change(late, due_date=DUE)
+    case.reconcile(oslo(9, 11, 22))
+    assert ("assigned", oslo(9, 14)) in case.planned(late)
+    # When its moment has come it waits only to be taken.
+    case.reconcile(oslo(9, 14, 8, 5))
+    assert ("assigned", oslo(9, 14)) in case.planned(late)
+
+
 def test_reminder_whose_time_is_past_when_the_date_moves_is_dropped(case: Case) -> None:
     larvik = case.survey()[0]
     mailer = Outbox()

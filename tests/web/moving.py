@@ -28,7 +28,7 @@ def deploy(world: World, xml: str) -> ProcessDefinition:
 
 def later(xml: str) -> str:
     """The invitation is due two working days earlier."""
-    return xml.replace("working_days_before(meeting, 5)", "working_days_before(meeting, 7)")
+    return xml.replace("first_given(meeting_paper_days, 5)", "7")
 
 
 def renamed(xml: str) -> str:

@@ -70,15 +70,26 @@ def test_an_absence_is_reported_followed_and_shortened(
     assert "Du er stedfortreder for" in mine
     assert f"/oppgaver/{asked.public_id}" in mine
     assert "fordi du er stedfortreder for" in _page(horten, f"/oppgaver/{asked.public_id}")
+    # whoever looks for the ball sees both names
+    both = "Rådgiver helse, Larvik (stedfortreder: Rådgiver helse, Horten)"
+    case = f"/saker/{world.instance(survey).public_id}"
+    assert "stedfortreder: Rådgiver helse, Horten" in _page(owner, case)
+    assert both in _page(client_for("kommunalsjef.larvik"), "/oppgaver")
     _settle(world, services)
     assert _planned(world, asked.id) <= {DEPUTY}
+    # a deputy who is away too, and named the other: nobody is there, and the owner sees it
+    _register(horten, world, deputy=LARVIK)
+    assert "borte uten stedfortreder" in _page(owner, case)
+    assert "borte uten stedfortreder" in _page(owner, "/oversikt")
+    assert horten.post(f"/fravaer/{_absence(world).public_id}/avlys").status_code == 303
     # they answer on behalf of, and the case says so
     world.fill(asked.id, by=DEPUTY)
     history = _page(owner, f"/saker/{world.instance(survey).public_id}/historikk")
     assert "på vegne av" in history
     assert "er stedfortreder for" in history
     # back again
-    found = _absence(world)
+    with world.database.reading() as session:
+        found = session.scalars(select(Absence).where(Absence.state == "current")).one()
     again = larvik.post(f"/fravaer/{found.public_id}/avlys")
     assert again.status_code == 303
     _settle(world, services)
@@ -120,3 +131,28 @@ def test_only_the_secretariat_reports_for_others_and_no_deputy_changes_anothers_
     assert _register(horten, world, deputy="sekretariatet").status_code == 303
     warned = _register(client_for("radgiver.faerder"), world)
     assert warned.status_code == 303
+
+
+def test_a_deputy_has_the_owners_cases_and_not_the_owners_office_or_settings(
+    world: World, services: Any, survey: int, client_for: Client
+) -> None:
+    _settle(world, services)
+    owner, deputy = client_for("sekretariatet"), client_for(DEPUTY)
+    case = f"/saker/{world.instance(survey).public_id}"
+    assert _register(owner, world).status_code == 303
+    # The case is theirs to steer: its mails, its requests, its dates. History says for whom.
+    assert "E-poster i saken" in _page(deputy, f"{case}/e-post")
+    assert "Rådgiver helse, Larvik" in _page(deputy, "/e-poster?hvem=Larvik").partition('id="alle"')[2]
+    assert deputy.post(f"{case}/sett-pa-vent", data={"reason": "Vent litt", "bekreft": "1"}).status_code == 303
+    assert "på vegne av Sekretariatet" in _page(owner, f"{case}/historikk")
+    # What is the secretariat's, or the absent's own, is not.
+    for address in ("/tekster", "/varsler/grupper/sekretariat"):
+        _page(deputy, address, 403)
+    assert _register(deputy, world, who=LARVIK).status_code == 403
+    other = _absence(world)
+    assert deputy.post(f"/fravaer/{other.public_id}/siste-dag", data={"ends_on": other.ends_on}).status_code == 403
+    with world.database.transaction() as session:
+        world.user(session, "sekretariatet").locale = "nn"
+    assert deputy.post("/varsler", data={"how": "", "language": "en"}).status_code == 303
+    with world.database.reading() as session:
+        assert (world.user(session, "sekretariatet").locale, world.user(session, DEPUTY).locale) == ("nn", "en")

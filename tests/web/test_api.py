@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -65,21 +66,25 @@ def secretariat(caller: Callable[[str], Caller]) -> Caller:
 # --- who is calling ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/tasks", "/process-instances", "/process-definitions", "/tasks/abc"])
-def test_without_a_token_nothing_is_told(app: Any, path: str) -> None:
-    answer = app.test_client().get(API + path)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == 401
+# What changes nothing is asked in one installation, one question after the other.
 
 
-@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic YTpi", "Bearer \udcff", "bearer  "])
-def test_a_token_that_is_none_is_refused(app: Any, header: str) -> None:
-    answer = app.test_client().get(
-        API + "/tasks", headers={"Authorization": header.encode("latin-1", "replace").decode()}
-    )
-    assert answer.status_code == 401
+def test_without_a_token_nothing_is_told(app: Any, subtests: pytest.Subtests) -> None:
+    for path in ("/tasks", "/process-instances", "/process-definitions", "/tasks/abc"):
+        with subtests.test(path):
+            answer = app.test_client().get(API + path)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert answer.content_type == "application/problem+json"
+            assert answer.json["status"] == 401
+
+
+def test_a_token_that_is_none_is_refused(app: Any, subtests: pytest.Subtests) -> None:
+    for header in ("Bearer wrong", "Bearer", "Basic YTpi", "Bearer \udcff", "bearer  "):
+        with subtests.test(ascii(header)):
+            written = header.encode("latin-1", "replace").decode()
+            answer = app.test_client().get(API + "/tasks", headers={"Authorization": written})
+            assert answer.status_code == 401
 
 
 def test_a_revoked_token_is_refused(world: World, secretariat: Caller) -> None:
@@ -164,50 +169,51 @@ def test_who_may_not_start_a_process_is_told_so(caller: Callable[[str], Caller])
     assert caller("radgiver.larvik").post("/process-instances", EVALUATE).status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"process": None}, "process"),
-        ({"meetings": [1]}, "meetings"),
-        ({"parties": "siv"}, "parties"),
-        ({"roles": {"au": {"group": "au", "user": "leder.au"}}}, "roles.au.value"),
-        ({"data": {"questions": 7}}, "data"),
-        ({"unheard_of": 1}, "unheard_of"),
-    ],
+#: The part of a start that has the wrong shape, and the field that is told of.
+MISSHAPEN = (
+    ({"process": None}, "process"),
+    ({"meetings": [1]}, "meetings"),
+    ({"parties": "siv"}, "parties"),
+    ({"roles": {"au": {"group": "au", "user": "leder.au"}}}, "roles.au.value"),
+    ({"data": {"questions": 7}}, "data"),
+    ({"unheard_of": 1}, "unheard_of"),
 )
-def test_a_start_of_the_wrong_shape_is_refused_field_by_field(
-    secretariat: Caller, change: dict[str, Any], field: str
+#: Parts of a start that have the right shape, and are wrong.
+SENSELESS: tuple[dict[str, Any], ...] = (
+    {"process": "unheard_of"},
+    {"agreement": "unheard-of"},
+    {"meetings": {"ssu": "2026-11-31"}},
+    {"meetings": {"ssu": "27.11.2026", "au": "2026-11-05"}},
+    {"meetings": {}},
+    {"meetings": {"ssu": "9999-12-31", "au": "2026-11-05"}},
+    {"parties": ["unheard-of"]},
+    {"parties": []},
+    {"roles": {"au": {"group": "unheard-of"}}},
+    {"roles": {"unheard-of": {"group": "au"}}},
+    {"data": {"commissioning_decision": {"a": 1}}},
+    {"data": {"commissioning_decision": "17/26", "reviewers": [{}]}},
+    {"data": {"commissioning_decision": "17/26", "parties": []}},
+)
+
+
+def test_a_start_of_the_wrong_shape_is_refused_field_by_field(secretariat: Caller, subtests: pytest.Subtests) -> None:
+    for change, field in MISSHAPEN:
+        with subtests.test(json.dumps(change)):
+            answer = secretariat.post("/process-instances", {**EVALUATE, **change})
+            assert answer.status_code == 422
+            assert answer.content_type == "application/problem+json"
+            assert field in [error["key"] for error in answer.json["errors"]]
+
+
+def test_a_start_that_makes_no_sense_is_refused_and_starts_nothing(
+    secretariat: Caller, subtests: pytest.Subtests
 ) -> None:
-    answer = secretariat.post("/process-instances", {**EVALUATE, **change})
-    assert answer.status_code == 422
-    assert answer.content_type == "application/problem+json"
-    assert field in [error["key"] for error in answer.json["errors"]]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"process": "unheard_of"},
-        {"agreement": "unheard-of"},
-        {"meetings": {"ssu": "2026-11-31"}},
-        {"meetings": {"ssu": "27.11.2026", "au": "2026-11-05"}},
-        {"meetings": {}},
-        {"meetings": {"ssu": "9999-12-31", "au": "2026-11-05"}},
-        {"parties": ["unheard-of"]},
-        {"parties": []},
-        {"roles": {"au": {"group": "unheard-of"}}},
-        {"roles": {"unheard-of": {"group": "au"}}},
-        {"data": {"commissioning_decision": {"a": 1}}},
-        {"data": {"commissioning_decision": "17/26", "reviewers": [{}]}},
-        {"data": {"commissioning_decision": "17/26", "parties": []}},
-    ],
-    ids=json.dumps,
-)
-def test_a_start_that_makes_no_sense_is_refused_and_starts_nothing(secretariat: Caller, change: dict[str, Any]) -> None:
-    answer = secretariat.post("/process-instances", {**EVALUATE, **change})
-    started = secretariat.get("/process-instances").json["process_instances"]
-    assert answer.status_code in (404, 422)
-    assert started == []
+    for change in SENSELESS:
+        with subtests.test(json.dumps(change)):
+            answer = secretariat.post("/process-instances", {**EVALUATE, **change})
+            started = secretariat.get("/process-instances").json["process_instances"]
+            assert answer.status_code in (404, 422)
+            assert started == []
 
 
 def test_cases_are_listed_newest_first_page_by_page(world: World, secretariat: Caller) -> None:
@@ -245,10 +251,8 @@ def test_who_approves_sees_the_task_too(surveyed: int, caller: Callable[[str], C
     assert ("answer_survey", "kommunalsjef.larvik") in [(t["element"], t["approver"]) for t in seen]
 
 
-@pytest.mark.parametrize("sort", ["due", "-due", "opened"])
-@pytest.mark.parametrize("limit", [1, 4, 7])
 def test_pages_give_every_task_once_and_in_order(
-    world: World, surveyed: int, secretariat: Caller, sort: str, limit: int
+    world: World, surveyed: int, secretariat: Caller, subtests: pytest.Subtests
 ) -> None:
     world.start()
     with world.database.transaction() as session:
@@ -258,21 +262,29 @@ def test_pages_give_every_task_once_and_in_order(
         ).all()
         session.execute(update(UserTask).where(UserTask.id.in_(ids[::5])).values(due_date=None))
         session.execute(update(UserTask).where(UserTask.id.in_(ids[1::4])).values(state="submitted"))
-    every = secretariat.get("/tasks", sort=sort, limit=200).json["tasks"]
+    for sort, limit in product(("due", "-due", "opened"), (1, 4, 7)):
+        with subtests.test(f"{limit} by {sort}"):
+            found = every_page(secretariat, sort, limit)
+            every = secretariat.get("/tasks", sort=sort, limit=200).json["tasks"]
+            assert [t["id"] for t in found] == [t["id"] for t in every]
+            assert len({t["id"] for t in found}) == 16
+            dues = [t["due"] for t in found if t["due"]]
+            if sort != "opened":
+                assert dues == sorted(dues, reverse=sort == "-due")
+                assert [t["due"] for t in found[len(dues) :]] == [None] * (16 - len(dues))
+
+
+def every_page(caller: Caller, sort: str, limit: int) -> list[dict[str, Any]]:
+    """The tasks of all pages, as somebody finds them who asks for one page after the other."""
     found: list[dict[str, Any]] = []
     cursor = None
     for _ in range(40):
-        page = secretariat.get("/tasks", sort=sort, limit=limit, **({"cursor": cursor} if cursor else {})).json
+        page = caller.get("/tasks", sort=sort, limit=limit, **({"cursor": cursor} if cursor else {})).json
         found += page["tasks"]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert [t["id"] for t in found] == [t["id"] for t in every]
-    assert len({t["id"] for t in found}) == 16
-    dues = [t["due"] for t in found if t["due"]]
-    if sort != "opened":
-        assert dues == sorted(dues, reverse=sort == "-due")
-        assert [t["due"] for t in found[len(dues) :]] == [None] * (16 - len(dues))
+    return found
 
 
 def test_tasks_can_be_chosen(world: World, surveyed: int, secretariat: Caller) -> None:
@@ -294,19 +306,16 @@ def test_tasks_can_be_chosen(world: World, surveyed: int, secretariat: Caller) -
     assert found(overdue="true") == {"draft_mandate"}  # its meeting was in 2024
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_a_question_that_makes_no_sense_is_refused(secretariat: Caller, subtests: pytest.Subtests) -> None:
+    senseless: tuple[dict[str, Any], ...] = (
         {"limit": 0}, {"limit": 201}, {"limit": "x"}, {"sort": "name"}, {"assignee": "unheard.of"},
         {"group": "unheard-of"}, {"cursor": "x"}, {"cursor": "bnVsbA"}, {"cursor": "WyJkdWUiLCAiMjAyNiIsIDFd"},
         {"cursor": "WyItZHVlIiwgbnVsbCwgMV0"}, {"cursor": "å"}, {"q": "x" * 101}, {"q": ""}, {"overdue": "maybe"},
-        {"unheard_of": 1},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_question_that_makes_no_sense_is_refused(secretariat: Caller, query: dict[str, Any]) -> None:
-    answer = secretariat.get("/tasks", **query)
-    assert answer.status_code == (200 if "unheard_of" in query else 422)
+    )  # fmt: skip
+    for query in senseless:
+        with subtests.test(str(query)):
+            assert secretariat.get("/tasks", **query).status_code == 422
+    assert secretariat.get("/tasks", unheard_of=1).status_code == 200
 
 
 def test_a_page_is_found_by_its_place_in_the_index(
@@ -430,42 +439,46 @@ def test_answers_that_do_not_fit_are_refused_field_by_field(
     assert all(error["message"] and error["label"] for error in answer.json["errors"])
 
 
-@pytest.mark.parametrize("given", ["x", '"x"', "-1", '"1', "٣"])
-def test_an_if_match_that_is_no_revision_is_refused(world: World, secretariat: Caller, given: str) -> None:
+def test_an_if_match_that_is_no_revision_is_refused(
+    world: World, secretariat: Caller, subtests: pytest.Subtests
+) -> None:
     task = world.task(world.start(), "plan_and_clarify")
-    header = given.encode().decode("latin-1")
-    answer = secretariat.post(f"/tasks/{task.public_id}/claim", If_Match=header)
-    assert answer.status_code in (412, 422)
+    for given in ("x", '"x"', "-1", '"1', "٣"):
+        with subtests.test(given):
+            header = given.encode().decode("latin-1")
+            answer = secretariat.post(f"/tasks/{task.public_id}/claim", If_Match=header)
+            assert answer.status_code in (412, 422)
 
 
 # --- bodies that would harm -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"[" * 100_000, 422),
-        (b'{"a":' * 400 + b"1" + b"}" * 400, 422),
-        (b"{", 400),
-        (b"\xff", 400),
-        (b'{"a": NaN}', 400),
-        (b'{"a": 1' + b"0" * 5000 + b"}", 400),
-        (b'{"works": "\\u0000"}', 422),
-        (b'{"works": "\\ud800"}', 422),
-        (b"[]", 422),
-        (b"7", 422),
-        (b"null", 422),
-        (b" " * 1_100_000, 413),
-    ],
-    ids=["deep", "nested", "cut", "bytes", "nan", "digits", "nul", "surrogate", "list", "number", "null", "large"],
-)
-def test_a_body_that_would_harm_is_refused(world: World, secretariat: Caller, body: bytes, status: int) -> None:
+#: Bodies and how they are answered.
+HARMFUL = {
+    "deep": (b"[" * 100_000, 422),
+    "nested": (b'{"a":' * 400 + b"1" + b"}" * 400, 422),
+    "cut": (b"{", 400),
+    "bytes": (b"\xff", 400),
+    "nan": (b'{"a": NaN}', 400),
+    "digits": (b'{"a": 1' + b"0" * 5000 + b"}", 400),
+    "nul": (b'{"works": "\\u0000"}', 422),
+    "surrogate": (b'{"works": "\\ud800"}', 422),
+    "list": (b"[]", 422),
+    "number": (b"7", 422),
+    "null": (b"null", 422),
+    "large": (b" " * 1_100_000, 413),
+}
+
+
+def test_a_body_that_would_harm_is_refused(world: World, secretariat: Caller, subtests: pytest.Subtests) -> None:
     task = world.task(world.start(), "plan_and_clarify")
-    for path in (f"/tasks/{task.public_id}/complete", "/process-instances"):
-        answer = secretariat.raw(path, body)
-        assert answer.status_code == status, answer.text
-        assert answer.content_type == "application/problem+json"
-    assert world.task(task.instance_id, "plan_and_clarify").revision == task.revision
+    for name, (body, status) in HARMFUL.items():
+        with subtests.test(name):
+            for path in (f"/tasks/{task.public_id}/complete", "/process-instances"):
+                answer = secretariat.raw(path, body)
+                assert answer.status_code == status, answer.text
+                assert answer.content_type == "application/problem+json"
+            assert world.task(task.instance_id, "plan_and_clarify").revision == task.revision
 
 
 def test_another_kind_of_body_is_refused(world: World, secretariat: Caller) -> None:
@@ -491,6 +504,12 @@ def test_the_description_names_every_path_and_how_to_sign_in(app: Any) -> None:
         **{f"{CASE}/{act}": {"post"} for act in ("migration", "migration/revert")},
         **{f"{CASE}/incidents/{{incident_id}}/{act}": {"post"} for act in ("retry", "skip")},
         **{f"{API}/tasks/{{task_id}}/{act}": {"post"} for act in ("take-back", "stop-asking")},
+        **{f"{CASE}/{act}": {"post"} for act in ("dates", "dates/preview")},
+        f"{API}/meetings": {"get"},
+        **{f"{API}/meetings/{{meeting_id}}/{act}": {"post"} for act in ("move", "move/preview")},
+        f"{API}/more-time-requests": {"get"},
+        f"{API}/more-time-requests/{{request_id}}/answer": {"post"},
+        f"{API}/tasks/{{task_id}}/more-time": {"post"},
         f"{API}/messages": {"post"},
         f"{API}/tasks": {"get"},
         f"{API}/tasks/{{task_id}}": {"get"},

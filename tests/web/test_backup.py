@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from notifications.model import Delivery
 from notifications.settings import NotificationSettings
 from tests.conftest import BACKENDS, Templates
 from tests.fakes import FakeClock, RecordingMailer
-from tests.world import EVALUATION, MEETING_CASE, World
+from tests.world import EVALUATION, MEETING_CASE, Past, World
 from web import backup, migrating, restoring
 from web.backup import NoBackup
 from web.cli import main
@@ -40,16 +41,21 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def living(world: World) -> World:
-    """A community with a survey under way, mails sent and planned, and a file."""
+def past() -> Past:
+    return Past(name="all that a back-up holds", live=live)
+
+
+def live(world: World) -> list[EmailMessage]:
+    """A survey under way, mails sent and planned, and a file."""
+    mailer = RecordingMailer()
     with world.database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": migrating.newest()})
     world.start(MEETING_CASE)
     case = world.start(EVALUATION)
-    work(world, RecordingMailer())
+    work(world, mailer)
     world.proceed_to(case, "answer_survey")
-    work(world, RecordingMailer())
+    work(world, mailer)
     with world.database.transaction() as session:
         content = bytes(range(256)) * 50
         session.add(
@@ -58,6 +64,12 @@ def living(world: World) -> World:
                 content_type="application/octet-stream", size=len(content), uploaded_at=world.clock(),
             )
         )  # fmt: skip
+    return mailer.messages
+
+
+@pytest.fixture
+def living(world: World) -> World:
+    """A community to write back-ups of."""
     return world
 
 

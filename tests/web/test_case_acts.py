@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from sqlalchemy import select
 from engine import identity, mending
 from engine.model import ProcessInstance
 from notifications.model import Delivery
+from tests.applications import drain
 from tests.web.standing import incident_of, standing
-from tests.world import World
+from tests.world import Past, World
 
 OWNER = "sekretariatet"
 Client = Callable[[str], Any]
@@ -21,11 +23,21 @@ __all__ = ["standing"]
 
 
 @pytest.fixture
-def survey(world: World) -> ProcessInstance:
-    """An evaluation of four parties, whose survey is open."""
+def past(request: pytest.FixtureRequest, past: Past) -> Past:
+    asked = Past(name="a survey of four", live=_ask_four)
+    return asked if "survey" in request.fixturenames else past
+
+
+def _ask_four(world: World) -> Sequence[EmailMessage]:
     case = world.start(parties=("larvik", "horten", "faerder", "holmestrand"))
     world.proceed_to(case, "answer_survey")
-    return world.instance(case)
+    return ()
+
+
+@pytest.fixture
+def survey(world: World) -> ProcessInstance:
+    """An evaluation of four parties, whose survey is open."""
+    return world.instance(world.only_case())
 
 
 def _page(client: Any, address: str, status: int = 200) -> str:
@@ -46,8 +58,7 @@ def test_a_case_is_put_on_hold_and_goes_on(
     world: World, services: Any, survey: ProcessInstance, client_for: Client
 ) -> None:
     owner, larvik = client_for(OWNER), client_for("radgiver.larvik")
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     refused = _post(world, owner, survey, "sett-pa-vent")
     assert (refused.status_code, "Skriv hvorfor" in refused.text) == (422, True)
     assert _post(world, owner, survey, "sett-pa-vent", reason="Bestillingen avklares.").status_code == 303
@@ -60,12 +71,10 @@ def test_a_case_is_put_on_hold_and_goes_on(
     assert asked.name not in _page(larvik, "/oppgaver")
     assert "Saken er satt på vent" in _page(larvik, f"/oppgaver/{asked.public_id}")
     assert "Satt på vent" in _page(owner, "/saker")
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     assert _planned(world, survey) == 0
     assert _post(world, owner, survey, "fortsett").status_code == 303
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     assert _planned(world, survey) > 0
     assert asked.name in _page(larvik, "/oppgaver")
 
@@ -283,8 +292,7 @@ def _give_up(world: World, services: Any, standing: ProcessInstance) -> None:
     """The engine tries as often as it will."""
     while (retry_at := incident_of(world, standing).retry_at) is not None:
         world.clock.set(retry_at)
-        while services.drain(world.clock()):
-            continue
+        drain(services, world)
 
 
 def test_the_owner_is_mailed_when_the_engine_has_given_up(

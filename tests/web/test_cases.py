@@ -180,6 +180,13 @@ def test_more_time_for_one_party(world: World, survey: ProcessInstance, client_f
     assert refused.status_code == 422
     assert "Skriv hvorfor" in refused.text
     given = {"due_date": "2026-10-02", "reason": "Ferie", "revision": task.revision}
+    shown = owner.post(address, data=given)
+    assert shown.status_code == 200
+    assert "Rekkes som før: AU 5.\u00a0november og SSU 27.\u00a0november." in shown.text
+    far = owner.post(address, data={**given, "due_date": "2026-11-04"})
+    assert "«Analyser og foreslå endringer» går ikke" in far.text
+    assert world.task(survey.id, "answer_survey", "larvik").due_date == date(2026, 9, 30)
+    given["vist"] = given["due_date"]
     assert owner.post(address, data=given).status_code == 303
     assert world.task(survey.id, "answer_survey", "larvik").due_date == date(2026, 10, 2)
     assert world.task(survey.id, "answer_survey", "siv").due_date == date(2026, 9, 30)

@@ -92,9 +92,8 @@ def test_a_case_goes_through_a_meeting_by_commands_alone(shell: Shell) -> None:
     move = ["meeting", "move", meeting_of(shell), "--to", "2030-12-19", "--user", "sekretariatet"]
     shown = shell.json(*move)
     assert (shown["moved"], {moved["id"] for moved in shown["cases"]}) == (False, {case, with_meeting})
-    assert {"step": "treat_case", "name": "Behandle saken", "old": "2030-12-12", "new": "2030-12-19"} in (
-        shown["cases"][0]["moved"]
-    )
+    moved = {step["step"]: (step["old"], step["new"]) for step in shown["cases"][0]["moved"]}
+    assert moved["treat_case"] == ("2030-12-12", "2030-12-19")
     assert shell.json(*move, "--reason", "Salen er opptatt")["moved"]
     assert shell.run("cancel", with_meeting, "--reason", "Bare prøvd").exit_code == 0
     kinds = [event["kind"] for event in shell.json("history", case)]

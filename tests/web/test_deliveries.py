@@ -11,38 +11,43 @@ from sqlalchemy import select
 from engine.model import HistoryEvent, ProcessInstance
 from notifications.mailer import PermanentFailure, Uncertain
 from notifications.model import Delivery
+from tests.applications import drain, mailed
 from tests.fakes import RecordingMailer
-from tests.world import World
+from tests.world import Past, World
 
 OWNER = "sekretariatet"
 Client = Callable[[str], Any]
 BROKEN = "radgiver.holmestrand@example.org"
 
 
+def _refuse(message: EmailMessage, to: str) -> None:
+    if to == BROKEN:
+        raise PermanentFailure("550 5.1.1 <ukjent> mottaker")
+    if to == "radgiver.horten@example.org":
+        raise Uncertain("timed out")
+
+
 @pytest.fixture
 def mailer() -> RecordingMailer:
     """Holmestrand's address is gone, and the connection to Horten's server breaks."""
-
-    def refuse(message: EmailMessage, to: str) -> None:
-        if to == BROKEN:
-            raise PermanentFailure("550 5.1.1 <ukjent> mottaker")
-        if to == "radgiver.horten@example.org":
-            raise Uncertain("timed out")
-
-    return RecordingMailer(refuse)
+    return RecordingMailer(_refuse)
 
 
 @pytest.fixture
-def survey(world: World, surveyed: int, services: Any) -> ProcessInstance:
-    """An evaluation whose survey has just opened, with its mails sent."""
+def past() -> Past:
+    return Past(name="some mails of a survey failed", live=_fail)
+
+
+def _fail(world: World) -> list[EmailMessage]:
+    world.proceed_to(world.start(), "answer_survey")
     world.clock.to(date(2026, 9, 1), 9)
-    _drain(services, world)
-    return world.instance(surveyed)
+    return mailed(world, RecordingMailer(_refuse))
 
 
-def _drain(services: Any, world: World) -> None:
-    while services.drain(world.clock()):
-        continue
+@pytest.fixture
+def survey(world: World) -> ProcessInstance:
+    """An evaluation whose survey has just opened, with its mails sent."""
+    return world.instance(world.only_case())
 
 
 def _page(client: Any, address: str, status: int = 200) -> str:
@@ -80,7 +85,7 @@ def test_a_corrected_address_sends_what_had_failed(
     assert refused.status_code == 422
     assert "ikke en adresse" in refused.text
     assert owner.post(address, data={"address": "ny.holmestrand@example.org"}).status_code == 303
-    _drain(services, world)
+    drain(services, world)
     assert mailer.subjects_to("ny.holmestrand@example.org")
     assert not _mails(world, survey, state="failed")
     with world.database.reading() as session:
@@ -110,8 +115,12 @@ def test_an_administrators_address_is_not_the_owners_to_change(
 
 def test_an_uncertain_mail_is_sent_again_once(world: World, survey: ProcessInstance, client_for: Client) -> None:
     uncertain = _mails(world, survey, state="uncertain")[0]
-    owner = client_for(OWNER)
-    assert owner.post(f"/e-post/{uncertain.public_id}/send-igjen").status_code == 303
+    owner, address = client_for(OWNER), f"/e-post/{uncertain.public_id}/send-igjen"
+    assert f'href="{address}?back=alle"' in _page(owner, "/e-poster?vis=usikkert")
+    assert "kan få den to ganger" in _page(owner, address)
+    assert _mails(world, survey, id=uncertain.id)[0].state == "uncertain", "a page only asks"
+    assert owner.post(address).status_code == 303
+    assert owner.get(address).location == f"/e-post/{uncertain.public_id}"
     assert owner.post(f"/e-post/{uncertain.public_id}/send-igjen").status_code == 409
     assert _mails(world, survey, id=uncertain.id)[0].state == "planned"
 
@@ -150,9 +159,10 @@ def test_a_planned_mail_reads_as_it_will_on_its_day(world: World, survey: Proces
     assert "Planlagt" in text
 
 
-@pytest.mark.parametrize("wanted", ["alle", "feil", "usikkert", "planlagt", "framme", "avlyst", "tull"])
-def test_every_filter_is_answered(survey: ProcessInstance, client_for: Client, wanted: str) -> None:
-    assert "E-poster i saken" in _page(client_for(OWNER), f"/saker/{survey.public_id}/e-post?vis={wanted}&alle=1")
+def test_every_filter_is_answered(survey: ProcessInstance, client_for: Client) -> None:
+    owner = client_for(OWNER)
+    for wanted in ("alle", "feil", "usikkert", "planlagt", "framme", "avlyst", "tull"):
+        assert "E-poster i saken" in _page(owner, f"/saker/{survey.public_id}/e-post?vis={wanted}&alle=1"), wanted
 
 
 # --- the mails of all cases -------------------------------------------------------------------------------------------
@@ -170,6 +180,8 @@ def test_the_board_shows_every_case_and_is_chosen_sorted_and_mended(
         ("vis=planlagt", "Ti virkedager igjen", "Rådgiver helse, Larvik"),
         ("hvem=LARVIK", "Rådgiver helse, Larvik", "Rådgiver helse, Horten"),
         ("organ=larvik", "Rådgiver helse, Larvik", "Rådgiver helse, Horten"),
+        ("slag=assigned", "Rådgiver helse, Larvik", "virkedager igjen"),
+        ("slag=reminder", "Ti virkedager igjen", "Rådgiver helse, Horten"),
         ("sak=finnes+ikke", "Ingen e-poster her", "<table"),
         ("fra=2027-01-01&til=2027-01-02", "Ingen e-poster her", "<table"),
     ):
@@ -178,14 +190,14 @@ def test_the_board_shows_every_case_and_is_chosen_sorted_and_mended(
         assert gone not in listed, query
     recipients = _page(owner, "/e-poster?vis=framme&sorter=mottaker")
     assert recipients.index("Rådgiver helse, Færder") < recipients.index("Rådgiver helse, Larvik")
-    for odd in ("side=99999", "side=x", "fra=9999-12-31&til=0001-01-01", "vis=tull&sorter=tull", "organ=%00"):
+    for odd in ("side=99999", "side=x", "fra=9999-12-31&til=0001-01-01", "vis=tull&sorter=tull&slag=tull", "organ=%00"):
         assert owner.get(f"/e-poster?{odd}").status_code == 200, odd
     failed = _mails(world, survey, state="failed")[0]
     address = f"/e-post/{failed.public_id}/adresse"
     assert "Alle e-poster" in owner.post(address, data={"address": "nei", "back": "alle"}).text
     given = {"address": "ny.holmestrand@example.org", "back": "alle"}
     assert owner.post(address, data=given).headers["Location"] == "/e-poster"
-    _drain(services, world)
+    drain(services, world)
     assert mailer.subjects_to("ny.holmestrand@example.org")
     assert "Lagre og send på nytt" not in _page(owner, "/e-poster")
 

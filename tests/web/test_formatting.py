@@ -18,6 +18,7 @@ from web.formatting import (
     klokkeslett,
     liste,
     over,
+    sitat,
     tallord,
     tidspunkt,
 )
@@ -112,6 +113,13 @@ def test_an_amount_agrees_with_its_noun() -> None:
 def test_a_list_ends_with_and() -> None:
     assert liste("a", "b", "c") == liste(["a", "b", "c"]) == "a, b og c"
     assert (liste("a", "b"), liste("a"), liste()) == ("a og b", "a", "")
+
+
+def test_numbers_and_lists_in_english() -> None:
+    assert (tallord(1, "ett", locale="en"), tallord(7, stor=True, locale="en")) == ("one", "Seven")
+    assert plain(antall(0, "task", "tasks", stor=True, locale="en")) == "No tasks"
+    assert liste("a", "b", "c", locale="en") == "a, b and c"
+    assert (sitat("Svar", locale="en"), sitat("Svar")) == ("“Svar”", "«Svar»")
 
 
 def test_english_reads_as_english() -> None:

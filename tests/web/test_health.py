@@ -414,6 +414,21 @@ def test_a_line_for_people_says_the_same() -> None:
     assert logs.TextLines().format(record) == "INFO web.request: request status=200 case=abcdefghjkmn"
 
 
+def test_no_line_quotes_an_address_that_is_a_secret(app: Any) -> None:
+    places = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules() if "<token>" in rule.rule}
+    assert places == set(logs.SECRET_PLACES)
+    for place in places:
+        said = {
+            "levelname": "ERROR",
+            "msg": "Error handling request %s",
+            "args": (f"/{place}/abc-1.s3cret/utkast?x=1",),
+        }
+        for form in (logs.TextLines(), logs.JsonLines()):
+            line = form.format(logging.makeLogRecord(said))
+            assert "s3cret" not in line
+            assert f"/{place}/…/utkast" in line
+
+
 def test_a_broken_case_is_logged_by_its_public_id(
     world: World, services: Any, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:

@@ -3,21 +3,25 @@
 import logging
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
+from email.message import EmailMessage
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text, update
 
-from engine import process_instances, user_tasks
+from engine import absences, process_instances, user_tasks
 from engine.model import Absence, Base, Community, HistoryEvent, User, UserTask
 from notifications.model import Delivery, TaskLink
+from tests.applications import drain, mailed
 from tests.fakes import RecordingMailer
-from tests.world import World
+from tests.world import Past, World
 from web import auth
 from web.cli import main
 from web.services import Services
@@ -28,19 +32,24 @@ _LINK = re.compile(r"https://avtaleflyt\.example\.org(/l/[\w.-]+)")
 
 
 @pytest.fixture
-def survey(world: World, surveyed: int, services: Services) -> UserTask:
-    """Larvik's survey, of which the mail has left."""
+def past(request: pytest.FixtureRequest, past: Past) -> Past:
+    sent = Past(name="the links of a survey are sent", live=send_links)
+    return sent if "survey" in request.fixturenames else past
+
+
+def send_links(world: World) -> list[EmailMessage]:
+    case = world.start()
+    world.proceed_to(case, "answer_survey")
     world.clock.to(date(2026, 9, 14), 10, 42)
-    task = world.task(surveyed, "answer_survey", "larvik")
     with world.database.transaction() as session:
-        process_instances.touch(session, process_instances.locked(session, surveyed), now=world.clock())
-    drain(services, world)
-    return task
+        process_instances.touch(session, process_instances.locked(session, case), now=world.clock())
+    return mailed(world, RecordingMailer())
 
 
-def drain(services: Services, world: World) -> None:
-    while services.drain(world.clock()):
-        pass
+@pytest.fixture
+def survey(world: World) -> UserTask:
+    """Larvik's survey, of which the mail has left."""
+    return world.task(world.only_case(), "answer_survey", "larvik")
 
 
 def mails_to(world: World, mailer: RecordingMailer, key: str) -> list[Any]:
@@ -196,6 +205,29 @@ def test_a_deputy_approves_by_a_link_on_behalf_of_who_is_away(
         assert session.get_one(User, done.actor_id).key == COLLEAGUE
         assert session.get_one(User, done.on_behalf_of_id).key == APPROVER
         assert done.data["via"] == "link"
+
+
+def test_what_a_deputy_has_answered_the_absents_own_link_tells_of(
+    world: World, survey: UserTask, link: str, visitor: Any, services: Services, mailer: RecordingMailer
+) -> None:
+    with world.database.transaction() as session:
+        away, deputy = world.user(session, FILLER), world.user(session, COLLEAGUE)
+        day = world.clock.today
+        period = absences.Period(user=away, deputy=deputy, starts_on=day, ends_on=day)
+        absences.register(
+            session, period, actor=world.person(session, FILLER), for_others=False, now=world.clock()
+        )  # fmt: skip
+    drain(services, world)
+    standing_in = link_to(world, mailer, COLLEAGUE, survey)
+    own = bound(visitor, link)  # who is away may still answer
+    sent = {**bound(visitor, standing_in), **filled(world, survey)}
+    assert visitor.post(standing_in, data=sent).location == standing_in
+    assert "Takk, dette er gjort" in words(visitor.get(standing_in))
+    told = visitor.get(link)
+    assert told.status_code == 200
+    assert "Oppgaven venter ikke på deg lenger" in words(told)
+    assert "Svaret er sendt til godkjenning hos Kommunalsjef" in words(told)
+    assert visitor.post(link, data={**own, **filled(world, survey)}).status_code == 409
 
 
 def test_the_kept_mail_and_the_database_hold_nothing_that_one_could_act_by(
@@ -375,6 +407,22 @@ def test_opening_a_link_any_number_of_times_changes_no_row(world: World, link: s
     assert everything(world) == before
 
 
+def test_two_presses_at_once_are_one_answer(world: World, survey: UserTask, link: str, visitor: Any, app: Any) -> None:
+    sent = {**bound(visitor, link), **filled(world, survey)}
+    ready = Barrier(2)
+
+    def press(_n: int) -> int:
+        browser = app.test_client()
+        ready.wait(timeout=20)
+        return int(browser.post(link, data=sent).status_code)
+
+    with ThreadPoolExecutor(2) as presses:
+        assert list(presses.map(press, range(2))) == [303, 303]
+    with world.database.reading() as session:
+        query = select(HistoryEvent.kind).where(HistoryEvent.task_id == survey.id)
+        assert session.scalars(query).all().count("submitted") == 1
+
+
 # --- attack 10: guessed, replayed, another's, forwarded, leaked -------------------------------------------------------
 
 
@@ -396,6 +444,14 @@ def test_a_link_is_no_use_for_anything_but_its_own_task_and_purpose(
     assert visitor.post(link, data={**bound(visitor, other), **filled(world, survey)}).status_code == 400
     assert visitor.post(f"{link}/godkjenn", data=bound(visitor, link)).status_code == 409
     assert everything(world) == before
+
+
+def test_it_speaks_the_language_of_whom_it_was_sent_to(world: World, link: str, app: Any) -> None:
+    for locale, browser, says in (("en", "nb", "The link was sent to"), ("nb", "en", "Lenken er sendt til")):
+        set_on(world, User, User.key == FILLER, locale=locale)
+        page = app.test_client().get(link, headers={"Accept-Language": browser})
+        assert says in words(page)
+        assert f'<html data-color-scheme="light" lang="{locale}">' in page.get_data(as_text=True)
 
 
 def test_used_again_it_shows_the_receipt_and_sends_nothing(

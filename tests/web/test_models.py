@@ -52,7 +52,7 @@ def deploy(world: World, xml: str, note: str = "") -> ProcessDefinition:
 
 def later(xml: str) -> str:
     """The meeting case with another due date."""
-    return xml.replace("working_days_before(meeting, 5)", "working_days_before(meeting, 7)")
+    return xml.replace("first_given(meeting_paper_days, 5)", "7")
 
 
 def opened(admin: Client, key: str = MEETING_CASE) -> str:
@@ -131,7 +131,7 @@ def test_a_stranger_is_sent_to_sign_in(app: Any, address: str) -> None:
 def test_the_number_of_questions_to_the_database_does_not_grow_with_the_versions(member: Client, world: World) -> None:
     xml, asked = version(world).xml, []
     for days in range(6, 12):
-        deploy(world, xml.replace("meeting, 5", f"meeting, {days}"))
+        deploy(world, xml.replace("paper_days, 5", f"paper_days, {days}"))
     event.listen(world.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
     for address in ("/modeller", f"/modeller/{MEETING_CASE}", f"/modeller/{MEETING_CASE}/2"):
         asked.clear()

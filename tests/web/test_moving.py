@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import select
 
 from agreements.model import Meeting
+from engine import absences
+from engine.absences import Period
 from notifications.model import Delivery
 from tests.world import World
 from web.formatting import antall
@@ -36,6 +38,14 @@ def fields(text: str) -> dict[str, str]:
     return form
 
 
+def away(world: World, who: str, deputy: str) -> None:
+    """Someone is away for the rest of the year, and another stands in."""
+    with world.database.transaction() as session:
+        user, other = world.user(session, who), world.user(session, deputy)
+        period = Period(user=user, deputy=other, starts_on=world.clock.today, ends_on=date(2026, 12, 31))
+        absences.register(session, period, actor=world.person(session, who), for_others=False, now=world.clock())
+
+
 def sent(world: World, services: Any) -> list[Delivery]:
     """What has left when everything that is due tomorrow morning is done."""
     world.clock.to(world.clock.today + timedelta(days=1), 9)
@@ -49,6 +59,7 @@ def test_a_meeting_is_moved_after_its_consequences_were_seen(
     world: World, surveyed: int, client_for: Client, services: Any
 ) -> None:
     owner, address = client_for(OWNER), f"/moter/{ssu(world)}/flytt"
+    away(world, "kommunalsjef.larvik", "radgiver.larvik")
     assert address in page(owner.get(f"/moter/{ssu(world)}"))
     assert "Velg den nye datoen" in page(owner.get(address))
     assert "har vært" in page(owner.get(f"{address}?til=2026-01-05"), 422)
@@ -59,6 +70,9 @@ def test_a_meeting_is_moved_after_its_consequences_were_seen(
     assert "Fristen ville blitt 30. oktober. Det er etter at «Analyser og foreslå endringer» skal være ferdig" in text
     assert "Behold fristen 30. september (anbefalt)" in text
     assert "fre. 20. november" in text
+    assert "Påminnelse: Ferdigstill saken" in text
+    assert "Oppføringer i kalenderen flyttes av seg selv" in text
+    assert "Kommunalsjef Larvik (stedfortreder: Rådgiver helse, Larvik)" in text
     assert "4. desember er en fredag" in text or "pleier å møtes" in text
     assert "Ny dato for SSU: 4. desember (før 27. november)" in text
     assert world.instance(surveyed).facts["ssu"] == "2026-11-27"
@@ -67,7 +81,11 @@ def test_a_meeting_is_moved_after_its_consequences_were_seen(
     follow = {name: "follow" if name.startswith("valg-") else value for name, value in form.items()}
     shown = page(owner.post(address, data={**follow, "reason": "Salen er opptatt"}))
     assert "fre. 30. oktober" in shown
+    assert "Dette går ikke" in shown
     assert "steget åpner" in shown
+    assert "Undersøkelsen lukkes" in shown
+    assert "ut ons. 30. september" in shown
+    assert "Frist: Svar på undersøkelsen" in shown
     assert world.instance(surveyed).facts["ssu"] == "2026-11-27"
     world.complete(world.task(surveyed, "answer_survey", "larvik").id)
     late = page(owner.post(address, data={**form, "reason": "Salen er opptatt"}), 409)
@@ -86,6 +104,10 @@ def test_a_meeting_is_moved_after_its_consequences_were_seen(
     assert not [mail for mail in sent(world, services) if mail.rule == "due_changed"]
     texts = [" ".join((mail.body_text or "").split()) for mail in letters]
     assert all("Salen er opptatt" in text for text in texts)
+    with world.database.reading() as session:
+        deputy, absent = (world.user(session, key).id for key in ("radgiver.larvik", "kommunalsjef.larvik"))
+    assert deputy in {mail.recipient_id for mail in letters}
+    assert absent not in {mail.recipient_id for mail in letters}
     assert any("«Ferdigstill saken»: fredag 20. november (før 13. november)" in text for text in texts), texts
 
 

@@ -11,6 +11,7 @@ from engine.model import User
 from notifications import preferences, texts, unsubscribing
 from notifications.model import Delivery, MailPreference, MailText
 from notifications.timing import How, Preference
+from notifications.unsubscribing import Unsubscribing
 from tests.world import World
 
 OWNER, PARTY = "sekretariatet", "radgiver.larvik"
@@ -86,6 +87,28 @@ def test_the_secretariat_chooses_for_a_group_and_nobody_else_does(world: World, 
         assert preferences.chosen(row) == Preference(how=How.WEEKLY, hour=9, weekday=1)
 
 
+def test_what_the_secretariat_chooses_for_all_holds_where_nobody_else_chose(
+    world: World, survey: int, client_for: Client, services: Any
+) -> None:
+    owner, party, address = client_for(OWNER), client_for(PARTY), "/varsler/alle"
+    daily = {"how": "daily", "hour": "14", "weekday": "0"}
+    assert address in owner.get("/varsler").text
+    assert party.get(address).status_code == 403
+    assert party.post(address, data=daily).status_code == 403
+    assert owner.post(address, data=daily).status_code == 303
+    assert owner.post(address, data=daily).status_code == 303
+    assert 'checked class="ds-input" id="how-daily"' in owner.get(address).text
+    _drain(services, world)
+    assert _planned(world, PARTY) == {"reminder:10": 14, "reminder:3": 14, "reminder:0": 8}
+    party.post("/varsler", data={"how": "at_once", "hour": "8", "weekday": "0", "language": "nb", "reminders": "1"})
+    _drain(services, world)
+    assert set(_planned(world, PARTY).values()) == {8}, "the person's own choice beats it"
+    with world.database.reading() as session:
+        choices = preferences.read(session, {0}, (), world.community_id)
+        assert choices.preference(0, None, "weekly 1 9") == Preference(how=How.WEEKLY, hour=9, weekday=1)
+        assert choices.preference(0, None, None) == Preference(how=How.DAILY, hour=14)
+
+
 # --- unsubscribing ----------------------------------------------------------------------------------------------------
 
 
@@ -123,11 +146,15 @@ def test_an_address_that_was_made_up_says_nothing_and_does_nothing(app: Any, wor
 
 
 def test_one_address_is_not_anothers(world: World, services: Any) -> None:
-    address = unsubscribing.address(_user(world, PARTY), services.notifications) or ""
+    user = _user(world, PARTY)
+    address = unsubscribing.address(user, {"reminder"}, services.notifications) or ""
     token = address.rpartition("/")[2]
-    assert unsubscribing.whose(token, services.notifications) == _user(world, PARTY).id
+    assert unsubscribing.read(token, services.notifications) == Unsubscribing(user_id=user.id, kind="reminder")
     changed = f"{_user(world, OWNER).id}.{token.partition('.')[2]}"
-    assert unsubscribing.whose(changed, services.notifications) is None
+    assert unsubscribing.read(changed, services.notifications) is None
+    of_week = unsubscribing.address(user, {"leader_week"}, services.notifications) or ""
+    assert of_week != address
+    assert unsubscribing.address(user, {"assigned"}, services.notifications) is None
 
 
 # --- the secretariat's words ------------------------------------------------------------------------------------------

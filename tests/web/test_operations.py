@@ -18,6 +18,7 @@ from engine.heartbeats import Pulse
 from engine.model import Community, HistoryEvent, Job, ProcessInstance, User
 from notifications.mailer import PermanentFailure
 from notifications.model import Delivery
+from tests.applications import drain
 from tests.conftest import BACKENDS
 from tests.fakes import RecordingMailer
 from tests.web.standing import incident_of, standing  # noqa: F401 - a fixture
@@ -133,8 +134,7 @@ def test_a_mail_that_did_not_arrive_links_to_it(client_for: Client, world: World
     case = world.start()
     world.proceed_to(case, "answer_survey")
     world.clock.to(date(2026, 9, 1), 9)
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     text = page(client_for(ADMIN))
     assert "550 5.1.1 ukjent mottaker" in text
     assert "Kom ikke fram" in text
@@ -146,8 +146,7 @@ def bounced(world: World, services: Any) -> Delivery:
     """The first mail that Holmestrand's adviser did not get."""
     world.proceed_to(world.start(), "answer_survey")
     world.clock.to(date(2026, 9, 1), 9)
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     with world.database.reading() as session:
         return session.scalars(select(Delivery).where(Delivery.state == "failed").order_by(Delivery.id)).first()
 
@@ -163,8 +162,7 @@ def test_a_mail_that_did_not_arrive_is_sent_again_with_a_reason(
     mailer._before = None  # the address works again
     assert admin.post(address, data={"reason": "Adressen virker igjen"}).status_code == 303
     assert "E-poster som skal sendes nå</dt><dd>1</dd>" in page(admin)
-    while services.drain(world.clock()):
-        continue
+    drain(services, world)
     assert [str(m["Message-ID"]) for m in mailer.messages].count(mail.message_id) == 1
     with world.database.reading() as session:
         case = session.get_one(ProcessInstance, mail.instance_id)

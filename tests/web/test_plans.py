@@ -6,7 +6,7 @@ import pytest
 
 from engine.calendar import Calendar
 from engine.reasons import Reason, explained
-from web.plans import moved_words
+from web.plans import moved_words, reason_words
 
 TODAY = date(2026, 4, 1)
 STRICT = Calendar(july_allowed=False)
@@ -36,3 +36,13 @@ STRICT = Calendar(july_allowed=False)
 def test_a_date_that_closed_days_have_moved_says_so(reason: Reason, source: str, base: date, words: str) -> None:
     facts = {"ssu": base}
     assert moved_words(explained(reason, source, facts, facts, STRICT), TODAY).replace("\xa0", " ") == words
+
+
+def test_a_deadline_for_papers_says_whose_it_is() -> None:
+    due, facts = date(2026, 11, 20), {"ssu": date(2026, 11, 27)}
+    for name, words in (
+        ("ssu_paper_days", "5 virkedager før SSU 27. november (SSUs frist for sakspapirer)"),
+        (None, "5 virkedager før SSU 27. november"),
+    ):
+        reason = Reason(rule="working_days_before", base="ssu", days=5, days_named=name)
+        assert reason_words(reason, facts, due, TODAY).replace("\xa0", " ") == words

@@ -1,8 +1,11 @@
 """A case rehearsed: by page, by command, and lived afterwards to see that it was true."""
 
 import json
+import re
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,21 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from agreements import starting
+from agreements import bodies, starting
 from agreements.start_contents import StartRequest
+from engine import absences
+from engine.absences import Period
 from engine.errors import InvalidInput
-from engine.model import Community, ProcessInstance, User, UserTask
-from notifications import delivery
+from engine.model import Community, Job, ProcessInstance, User, UserTask
+from notifications import delivery, preferences, texts
 from notifications.model import Delivery
-from tests.fakes import RecordingMailer
+from notifications.timing import How, Preference
+from tests.fakes import OSLO, RecordingMailer
 from tests.web.test_starting import begin
 from tests.world import AGREEMENT, AU, EVALUATION, SSU, World
 from web import commands, rehearsal_scenarios, rehearsals
 from web.cli import main
-from web.rehearsals import Event, Lived
+from web.rehearsals import Event, Lived, RehearsedMail
 
 Client = Any
 #: The three what-ifs together.
@@ -55,6 +61,27 @@ def rehearse(world: World, services: Any, document: dict[str, Any]) -> Lived:
 # --- it is true -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """What somebody does: answer, or approve what another has answered."""
+
+    at: datetime
+    who: str
+    approves: bool
+    event: Event
+
+
+def acts_of(told: Lived) -> list[Act]:
+    """Everything that people did in the rehearsal, in the order of time."""
+    acts = []
+    for event in told.events:
+        if event.kind == "task-done":
+            acts.append(Act(at=event.at, who=event.who, approves=bool(event.writer), event=event))
+            if event.written_at is not None:
+                acts.append(Act(at=event.written_at, who=event.writer, approves=False, event=event))
+    return sorted(acts, key=lambda act: act.at)
+
+
 class Year:
     """The same year, lived: the clock turns, mails leave, and people send their answers over HTTP."""
 
@@ -63,11 +90,11 @@ class Year:
         self.case = world.start()
         self._tokens: dict[str, str] = {}
 
-    def live(self, acts: list[Event], until: datetime) -> None:
+    def live(self, acts: list[Act], until: datetime) -> None:
         """Do each act at its moment; whatever else is due happens in between."""
         for act in acts:
             self._to(act.at)
-            self._answer(act)
+            self._do(act)
         self._to(until)
 
     def _to(self, moment: datetime) -> None:
@@ -79,29 +106,36 @@ class Year:
 
     def _next(self) -> datetime | None:
         with self.world.database.reading() as session:
-            mail = delivery.next_due(session)
-        moments = [at for at in (self.world.instance(self.case).wake_at, mail) if at is not None]
-        return min(moments, default=None)
+            absent = select(Job.run_at).where(Job.state == "queued", Job.kind == "absence").order_by(Job.run_at)
+            moments = (delivery.next_due(session), session.scalars(absent.limit(1)).first())
+        return min((at for at in (*moments, self.world.instance(self.case).wake_at) if at is not None), default=None)
 
     def _drain(self) -> None:
         while self._services.drain(self.world.clock()):
             pass
 
-    def _answer(self, act: Event) -> None:
-        """As the person who answered in the rehearsal; the form is filled in, the outcome is the scenario's."""
-        [task] = [t for t in self.world.tasks(self.case, act.element) if (t.item or "") == act.item]
-        answers = self.world.answers(task.id, **_outcome(task))
-        headers = {"Authorization": f"Bearer {self._token(act.who)}"}
-        sent = self._browser.post(f"/api/v1/tasks/{task.public_id}/complete", json=answers, headers=headers)
-        assert sent.status_code == 200, sent.text
+    def _do(self, act: Act) -> None:
+        """As the person who did it in the rehearsal; the form is filled in, the outcome is the scenario's."""
+        [task] = [t for t in self.world.tasks(self.case, act.event.element) if (t.item or "") == act.event.item]
+        if act.approves:
+            self.world.approve(task.id, by=self._key(act.who))
+        else:
+            answers = self.world.answers(task.id, **_outcome(task))
+            headers = {"Authorization": f"Bearer {self._token(act.who)}"}
+            sent = self._browser.post(f"/api/v1/tasks/{task.public_id}/complete", json=answers, headers=headers)
+            assert sent.status_code == 200, sent.text
         self._drain()
+
+    def _key(self, name: str) -> str:
+        with self.world.database.reading() as session:
+            return session.scalars(select(User.key).where(User.name == name)).one()
 
     def _token(self, name: str) -> str:
         if name not in self._tokens:
             with self.world.database.transaction() as session:
-                key = session.scalars(select(User.key).where(User.name == name)).one()
                 community = session.get_one(Community, self.world.community_id)
-                self._tokens[name] = commands.make_token(session, community, key, now=self.world.clock())
+                now = self.world.clock()
+                self._tokens[name] = commands.make_token(session, community, self._key(name), now=now)
         return self._tokens[name]
 
 
@@ -114,20 +148,42 @@ def _outcome(task: UserTask) -> dict[str, Any]:
     return {}
 
 
+def arrange(world: World) -> None:
+    """What makes a year its own: someone away, someone who wants one mail a day, own words, own days."""
+    now = world.clock()
+    with world.database.transaction() as session:
+        community, secretary = session.get_one(Community, world.community_id), world.person(session, "sekretariatet")
+        community.closing_days = [*community.closing_days, "2026-10-30"]
+        bodies.find_body(session, community, "au").paper_working_days = 7
+        away = Period(
+            user=world.user(session, "radgiver.sandefjord"), deputy=world.user(session, "kommunalsjef.horten"),
+            starts_on=date(2026, 9, 25), ends_on=date(2026, 10, 2),
+        )  # fmt: skip
+        absences.register(session, away, actor=secretary, for_others=True, now=now)
+        daily = Preference(how=How.DAILY, hour=14)
+        for key in ("radgiver.larvik", "sekretariatet"):
+            preferences.choose(session, world.user(session, key), daily, reminders=True, now=now)
+        texts.write(
+            session, world.user(session, "sekretariatet"), rule="reminder", locale="nb", part="lead",
+            text="Husk {name} innen {due}.", seen=0, now=now,
+        )  # fmt: skip
+
+
 def test_the_year_is_lived_task_by_task_and_mail_by_mail_as_it_was_rehearsed(
     world: World, services: Any, app: Any, mailer: RecordingMailer
 ) -> None:
+    arrange(world)
     told = rehearse(world, services, EVERYTHING)
     assert (told.stopped, told.stands_at) == ("", ())
     year = Year(world, services, app)
-    year.live([e for e in told.events if e.kind == "task-done"], told.ended)
+    year.live(acts_of(told), told.ended)
 
     with world.database.reading() as session:
         lived = rehearsals.events_of(session, session.get_one(ProcessInstance, year.case))
         rows = {d.message_id: d for d in session.scalars(select(Delivery).where(Delivery.state == "sent"))}
     assert [told_of(e) for e in lived] == [told_of(e) for e in told.events if e.kind not in ("mail", "timer")]
-    sent = [(rows[str(m["Message-ID"])].sent_at, m["To"].addresses[0].addr_spec, m["Subject"]) for m in mailer.messages]
-    assert sorted(sent) == sorted((m.at, m.address, m.subject) for m in told.mails)
+    sent = [sent_mail(m, rows[str(m["Message-ID"])].sent_at) for m in mailer.messages]
+    assert sorted(sent) == sorted(rehearsed_mail(m) for m in told.mails)
     # The scenario happened: AU sent back, two were silent, SSU came later.
     steps = {(e.element, e.round): e for e in told.events if e.kind == "step-closed"}
     assert steps["answer_survey", 1].completed == 5
@@ -135,6 +191,35 @@ def test_the_year_is_lived_task_by_task_and_mail_by_mail_as_it_was_rehearsed(
     assert told.facts["ssu"].isoformat() == "2026-12-11"
     answered = {(e.who, e.element) for e in told.events if e.kind == "task-done" and e.item in ("larvik", "horten")}
     assert {element for _who, element in answered} == {"sign_and_enforce"}
+    # So did what was arranged: a deputy answered, one mail said several things, words and days were the community's.
+    [sandefjord] = [
+        e for e in told.events if (e.kind, e.element, e.item) == ("task-done", "answer_survey", "sandefjord")
+    ]
+    assert (sandefjord.writer, sandefjord.who) == ("Kommunalsjef Horten", "Kommunalsjef Sandefjord")
+    assert any("kommunalsjef.horten@" in m.address and "Sandefjord" in m.text for m in told.mails)
+    larvik = [m for m in told.mails if m.address.startswith("radgiver.larvik@") and m.rule == "assigned"]
+    assert {m.at.astimezone(OSLO).hour for m in larvik} == {14}
+    assert any("Husk Svar på undersøkelsen innen" in m.text for m in told.mails)
+    assert {m.rule for m in told.mails} >= {"approval", "assigned", "reminder:3"}
+    assert next(s.due for s in told.steps if s.element == "send_to_au") == date(2026, 10, 26)
+
+
+def sent_mail(message: EmailMessage, at: datetime | None) -> tuple[Any, ...]:
+    """A mail that left, as it is compared."""
+    plain, html = (message.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
+    assert isinstance(plain, EmailMessage)
+    assert isinstance(html, EmailMessage)
+    words = (masked(part.get_content().strip()) for part in (plain, html))
+    return at, message["To"].addresses[0].addr_spec, str(message["Subject"]), *words
+
+
+def rehearsed_mail(mail: RehearsedMail) -> tuple[Any, ...]:
+    return mail.at, mail.address, mail.subject, masked(mail.text), masked(mail.html)
+
+
+def masked(text: str) -> str:
+    """Without what is another in every database: ids in addresses, and what personal links hold."""
+    return re.sub(r"(https://avtaleflyt\.example\.org/[a-z-]+/)[\w.~-]+", r"\1…", text)
 
 
 def told_of(event: Event) -> tuple[Any, ...]:

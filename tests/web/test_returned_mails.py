@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from notifications.model import Delivery
+from tests.notifications.imap_server import PASSWORD, serving
 from tests.world import World
 from web import cli
 
@@ -94,7 +95,29 @@ def test_an_operator_reads_files_and_is_told_where_there_is_no_mailbox(
     (tmp_path / "b.eml").write_text("Subject: Ferie\n\nJeg er borte.")
     files = [str(tmp_path / name) for name in ("a.eml", "b.eml")]
     answer = CliRunner().invoke(cli.main, ["mail", "bounces", "--json", *files], obj=services.settings)
-    assert json.loads(answer.stdout) == {"bounced": 1, "delayed": 0, "known": 0, "unknown": 0, "unread": 1}
+    assert json.loads(answer.stdout) == {
+        "bounced": 1,
+        "delayed": 0,
+        "known": 0,
+        "unknown": 0,
+        "unread": 1,
+        "letters": 0,
+    }
     refused = CliRunner().invoke(cli.main, ["mail", "bounces"], obj=services.settings)
     assert refused.exit_code == 1
     assert "AVTALEFLYT_BOUNCE_IMAP_HOST" in refused.output
+
+
+def test_reading_the_mailbox_says_that_letters_wait_in_it(
+    world: World, sent: list[Delivery], services: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.operator_commands.services", lambda ctx: services)
+    returned = DSN.format(to=sent[0].address, id=sent[0].message_id).replace("\n", "\r\n")
+    with serving(a=returned.encode(), b=b"Subject: Svar\r\n\r\nTakk") as box:
+        login = {"bounce_imap_user": "sekretariatet", "bounce_imap_password": SecretStr(PASSWORD)}
+        where = {"bounce_imap_host": "127.0.0.1", "bounce_imap_port": box.port, "bounce_imap_tls": False}
+        object.__setattr__(services, "settings", services.settings.model_copy(update=login | where))
+        answer = CliRunner().invoke(cli.main, ["mail", "bounces"], obj=services.settings, catch_exceptions=False)
+    assert "bounced 1, delayed 0, known 0, unknown 0, unread 0, letters 1" in answer.output
+    assert "nobody has read it" in answer.output
+    assert box.seen == {1}

@@ -27,7 +27,7 @@ def test_a_case_that_au_sends_back_gets_another_meeting(world: World, surveyed: 
     text = page(owner.get(address))
     assert "Ekstra møte i AU 17. november, og SSU 27. november som planlagt" in text
     assert "SSU 4. februar 2027, med AU 14. januar 2027" in text
-    assert "steg får kortere tid enn de bør ha" in text
+    assert "steg får kortere tid enn anbefalt" in text
     form = fields(text)
     seen = page(owner.post(address, data={**form, "plan": "next", "reason": "AU vil se mer"}))
     assert world.instance(surveyed).facts["ssu"] == "2026-11-27"

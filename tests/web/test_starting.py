@@ -4,15 +4,18 @@ import json
 import random
 import string
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from agreements.model import Case, Meeting, Party
-from engine import history, identity
-from engine.model import Membership, ProcessInstance
+from engine import absences, history, identity
+from engine.absences import Period
+from engine.model import Community, Membership, ProcessInstance
 from tests.world import AGREEMENT, EVALUATION, MANDATE, MEETING_CASE, World
+from web import commands
 
 Client = Any
 PARTIES = ["siv", "holmestrand", "horten", "faerder", "tonsberg", "sandefjord", "larvik"]
@@ -77,6 +80,10 @@ def test_the_secretariat_starts_the_evaluation_in_four_pages(secretary: Client, 
     assert "SSU 27.\u00a0november er en fredag" in page
     assert "lukker i høstferien" in page
     assert "e-poster til" in page
+    assert 'hx-get="/saker/start/plan/tidligst"' in page
+    earliest = secretary.get("/saker/start/plan/tidligst").text
+    assert "AU 5.\u00a0november → SSU 27.\u00a0november" in earliest
+    assert "papirene går ut" in earliest
 
     answer = start(secretary, page, begrunnelse="SSU har vedtatt datoen")
     [instance] = instances(world)
@@ -211,6 +218,56 @@ def test_warnings_need_a_reason_before_the_start(secretary: Client, world: World
     assert answer.status_code == 422
     assert "Skriv hvorfor saken skal starte likevel." in answer.text
     assert instances(world) == []
+
+
+def test_what_the_plan_shows_wants_a_reason_and_is_decided_on_as_it_was_shown(
+    secretary: Client, world: World, app: Any
+) -> None:
+    """Pages have shown the plan and do not live it again; for programs it is lived unless they confirm beforehand."""
+    away(world, "radgiver.larvik")
+    begin(secretary, world)
+    page = secretary.get("/saker/start/plan").text
+    assert "Rådgiver helse, Larvik er borte" in page
+    away(world, "radgiver.horten")
+    assert start(secretary, page, begrunnelse="Det går bra.").status_code == 303
+    [by_page] = instances(world)
+
+    with world.database.transaction() as session:
+        community = session.get_one(Community, world.community_id)
+        token = commands.make_token(session, community, "sekretariatet", now=world.clock())
+    meetings = {"ssu": "2026-11-27", "au": "2026-11-05"}
+    sent: dict[str, Any] = {
+        "process": EVALUATION, "agreement": AGREEMENT, "meetings": meetings, "data": {"commissioning_decision": "17/26"}
+    }  # fmt: skip
+    program = app.test_client()
+    asked = {"path": "/api/v1/process-instances", "headers": {"Authorization": f"Bearer {token}"}}
+    refused = program.post(json=sent, **asked)
+    assert refused.status_code == 422
+    assert "Rådgiver helse, Horten er borte" in refused.json["detail"]
+    assert program.post(json=sent | {"confirm": "Det går bra."}, **asked).status_code == 201
+    [by_program] = [case for case in instances(world) if case.id != by_page.id]
+    assert confirmed(world, by_page).count("person_away") == 1
+    # Who has said in advance why it starts is not kept waiting for a plan to be lived.
+    assert confirmed(world, by_program) == ["unusual_weekday", "deadline_autumn_break", "tight_after_au"]
+    assert set(confirmed(world, by_page)) == {*confirmed(world, by_program), "person_away"}
+
+
+def away(world: World, key: str) -> None:
+    """Somebody is away when the survey closes."""
+    with world.database.transaction() as session:
+        period = Period(
+            user=world.user(session, key), deputy=world.user(session, "analyse.larvik"),
+            starts_on=date(2026, 9, 28), ends_on=date(2026, 10, 2),
+        )  # fmt: skip
+        actor = world.person(session, "sekretariatet")
+        absences.register(session, period, actor=actor, for_others=True, now=world.clock())
+
+
+def confirmed(world: World, case: ProcessInstance) -> list[str]:
+    """What was odd when the case started in spite of it."""
+    with world.database.reading() as session:
+        [event] = [e for e in history.events(session, case) if e.kind == "warnings-confirmed"]
+    return [warning["code"] for warning in event.data["warnings"]]
 
 
 def test_another_date_makes_the_plan_anew_before_anything_starts(secretary: Client, world: World) -> None:

@@ -1,12 +1,17 @@
 """The evaluation of an agreement, as the health community lived it in 2026: from SSU's order to the follow-up."""
 
 from datetime import date
+from email.message import EmailMessage
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from engine import process_instances
+from tests.applications import services_of
+from tests.fakes import RecordingMailer
 from tests.workflows.story import Story
-from tests.world import AU, EVALUATION, SSU
+from tests.world import AU, EVALUATION, SSU, Past, World
 
 CASE = "evaluering av delavtale om helhetlige pasientforløp"
 CONTACTS = {f"radgiver.{p}" for p in ("siv", "holmestrand", "horten", "faerder", "tonsberg", "sandefjord", "larvik")}
@@ -49,6 +54,25 @@ DECIDED = {
         {"punkt": "Evalueringen tas til orientering", "avgjorelse": "vedtatt"},
     ],
 }
+
+
+@pytest.fixture
+def past(request: pytest.FixtureRequest, past: Past) -> Past:
+    brought = Past(name="an evaluation brought to SSU", live=bring_to_ssu)
+    return brought if "brought_to_ssu" in request.fixturenames else past
+
+
+def bring_to_ssu(world: World) -> list[EmailMessage]:
+    mailer = RecordingMailer()
+    with TemporaryDirectory() as folder, services_of(world, mailer, Path(folder)) as services:
+        Story(world, services, mailer).starts(EVALUATION).reaches("treat_case")
+    return mailer.messages
+
+
+@pytest.fixture
+def brought_to_ssu(story: Story) -> None:
+    """Everyone has acted on the due date until SSU is to treat the case."""
+    story.case = story.world.only_case()
 
 
 def test_everyone_has_their_step_on_its_day_and_the_case_reaches_its_end(story: Story) -> None:
@@ -184,9 +208,9 @@ def test_parties_that_clarify_the_case_at_home_are_heard_before_the_meeting(stor
     assert (answer.answers or {})["utfall"] == outcome
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 @pytest.mark.parametrize("outcome", ["vedtatt", "vedtatt_med_endringer", "delegert_til_au"])
 def test_what_ssu_adopts_is_published_signed_and_followed_up(story: Story, outcome: str) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does("treat_case", outcome, on=SSU, **DECIDED)
     assert story.waits() == {"send_minutes": ("referent", day(12, 4))}
     story.does("send_minutes", on=day(12, 4))
@@ -202,8 +226,8 @@ def test_what_ssu_adopts_is_published_signed_and_followed_up(story: Story, outco
     assert story.state == "completed"
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 def test_an_adopted_case_whose_day_of_force_is_not_known_waits_without_a_due_date(story: Story) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does("treat_case", "vedtatt", on=SSU)
     story.does("send_minutes", on=day(12, 4))
     story.does("publish", on=day(12, 11))
@@ -217,9 +241,9 @@ def test_an_adopted_case_whose_day_of_force_is_not_known_waits_without_a_due_dat
     assert story.waits() == {"sign_and_enforce": ("7 av 7", day(2, 26, 2027))}
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 @pytest.mark.parametrize("outcome", ["ikke_vedtatt", "ikke_enighet"])
 def test_what_ssu_does_not_adopt_ends_with_its_minutes(story: Story, outcome: str) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does(
         "treat_case", outcome, on=SSU, **({"disagreement": "Hvem som betaler"} if outcome == "ikke_enighet" else {})
     )
@@ -229,9 +253,9 @@ def test_what_ssu_does_not_adopt_ends_with_its_minutes(story: Story, outcome: st
     assert "publish" not in {v[0] for v in story.visits()}
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 @pytest.mark.parametrize("outcome", ["tatt_til_orientering", "tatt_til_etterretning"])
 def test_what_ssu_only_takes_note_of_is_followed_up_and_not_signed(story: Story, outcome: str) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does("treat_case", outcome, on=SSU, vedtak=DECIDED["vedtak"])
     story.does("send_minutes", on=day(12, 4))
     assert story.waits() == {"follow_up": ("radgiver.larvik", day(3, 1, 2027))}
@@ -240,8 +264,8 @@ def test_what_ssu_only_takes_note_of_is_followed_up_and_not_signed(story: Story,
     assert not {"publish", "sign_and_enforce"} & {v[0] for v in story.visits()}
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 def test_a_postponed_case_comes_up_again_in_the_meeting_it_was_postponed_to(story: Story) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does("treat_case", "utsatt", on=SSU, meeting_held="2026-11-27", new_meeting_date="2027-02-18")
     # The minutes count from the meeting that was held
     assert story.waits() == {"send_minutes": ("referent", day(12, 4))}
@@ -261,8 +285,8 @@ def test_a_postponed_case_comes_up_again_in_the_meeting_it_was_postponed_to(stor
     ]
 
 
+@pytest.mark.usefixtures("brought_to_ssu")
 def test_a_case_that_ssu_sends_back_is_analysed_anew_towards_the_new_meetings(story: Story) -> None:
-    story.starts(EVALUATION).reaches("treat_case")
     story.does(
         "treat_case",
         "sendt_tilbake",

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import defer, joinedload
 
-from agreements import start_needs, starting
+from agreements import plan_proposals, start_needs, starting
 from agreements.starting import StartRequest
 from engine import deployments, identity
 from engine.errors import InvalidInput
@@ -84,17 +84,25 @@ def show_instance(instance_id: str) -> ResponseReturnValue:
     responses={200: "It was started before, with the same Idempotency-Key.", 403: "You may not start this process."},
 )
 def start_instance(headers_data: dict[str, Any], json_data: dict[str, Any]) -> ResponseReturnValue:
-    """Warnings are refused until `confirm` says why the case starts in spite of them."""
+    """What is odd about the meetings or the plan is refused until `confirm` says why the case starts all the same.
+
+    With `confirm` the plan is not lived, which takes a second, and history has what is odd about the meetings alone.
+    """
     who = person()
     key = headers_data.get("idempotency_key")
     # Two people who happen to choose the same key have not started the same case.
     wanted = _request(json_data, f"{who.id}:{key}" if key else None)
+    starting.require_may_start(db(), who, wanted.process)
+    known = starting.already_started(db(), community(), wanted.idempotency_key)
+    # The plan is lived before anything is locked, and only for who has not said why the case starts whatever it shows.
+    look = not known and not (json_data.get("confirm") or "").strip()
+    odd = plan_proposals.odd_about(db(), community(), wanted, now=now()) if look else ()
     with acting() as (session, actor):
         here = session.get_one(Community, actor.community_id)
-        known = starting.already_started(session, here, wanted.idempotency_key)
-        started = known or starting.start(
-            session, here, wanted, actor=session.get_one(User, actor.id), now=now(), confirmed=json_data.get("confirm")
-        )
+        started = starting.start(
+            session, here, wanted, actor=session.get_one(User, actor.id), now=now(), confirmed=json_data.get("confirm"),
+            findings=odd,
+        )  # fmt: skip
         document, seen = commands.instance(session, here, started.public_id), started.revision
     address = url_for("api.show_instance", instance_id=document["id"])
     return document, 200 if known else 201, {**etag(seen), "Location": address}

@@ -102,9 +102,9 @@ def date_given(problems: list[Problem], name: str, message: str) -> date | None:
 
 
 def page(
-    template: str, instance: ProcessInstance, problems: Sequence[Problem] = (), **more: Any
+    template: str, instance: ProcessInstance, problems: Sequence[Problem] = (), *, status: int = 422, **more: Any
 ) -> ResponseReturnValue:
-    """The act's page; what is typed stays in it."""
+    """The act's page; what is typed stays in it. `status` is that of a form which was sent."""
     happened = g.get("meanwhile", [])
     text = render_template(
         f"cases/{template}", instance=instance, problems=problems, typed=request.form, max_reason=MAX_REASON,
@@ -112,7 +112,7 @@ def page(
     )  # fmt: skip
     if meanwhile.is_second():
         return text, 409
-    return text, 422 if request.method == "POST" else 200
+    return text, status if request.method == "POST" else 200
 
 
 def done(public_id: str, message: str) -> ResponseReturnValue:

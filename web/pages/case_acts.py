@@ -16,8 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from agreements import moving as changes
+from agreements import standings
 from engine import history, identity, process_instances, steering, task_forms, user_tasks
-from engine.errors import NotFound, Stale
+from engine.errors import InvalidInput, NotFound, NotOpen, Stale
 from engine.form_definitions import Option
 from engine.form_nodes import field_nodes
 from engine.model import ProcessInstance, Step, User, UserTask
@@ -32,6 +33,7 @@ from web.pages import (
     case_standing,
     case_status,
     moving,
+    moving_views,
     sent_back,
     task_documents,
 )
@@ -110,11 +112,26 @@ def extend(id: str, task_id: str) -> ResponseReturnValue:
     reason = act_forms.reason_given(problems, _("Skriv hvorfor fristen endres. Begrunnelsen står i historikken."))
     if problems or day is None:
         return act_forms.page("extend.html", instance, problems, task=task)
-    whom, words = case_status.asked(task), formatter()
+    if request.form.get("vist") != day.isoformat():
+        return _effects_of(instance, task, day)
+    whom, words = standings.asked(task), formatter()
     with acting() as (session, actor):
         held = act_forms.held(session, actor, id, task_id)
         steering.extend(session, held.id, due_date=day, actor=actor, now=now(), reason=reason)
     return act_forms.done(id, _("%(whom)s har fått ny frist: %(day)s.", whom=whom, day=words.dato(day)))
+
+
+def _effects_of(instance: ProcessInstance, task: UserTask, day: date) -> ResponseReturnValue:
+    """The form again, with what the new date does to the case. Raises Stale."""
+    if act_forms.revision_seen() not in (None, task.revision):
+        raise Stale(_("Oppgaven er endret siden du åpnet siden. Se på den på nytt."))
+    try:
+        tried = moving.tried_out(changes.of_case(instance, due_dates={task.id: day}))
+    except (InvalidInput, NotOpen) as refused:
+        problems = [act_forms.Problem(field="due_date", message=refused.message)]
+        return act_forms.page("extend.html", instance, problems, task=task)
+    effects = moving_views.of_more_time(db(), instance, tried, formatter())
+    return act_forms.page("extend.html", instance, status=200, task=task, day=day, effects=effects)
 
 
 def reassign(id: str, task_id: str) -> ResponseReturnValue:

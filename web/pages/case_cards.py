@@ -1,17 +1,18 @@
 """Cases as cards: who has the ball, until when, and what happens if nothing does. Sorted by danger."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from flask_babel import gettext as _
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, defer, joinedload
+from sqlalchemy.orm import Session, defer
 
+from agreements import standings
 from agreements.model import Case, CaseMeeting
-from engine import identity, user_tasks
+from agreements.standings import Standing
+from engine import absences, identity
 from engine.identity import Person
-from engine.model import Incident, ProcessInstance, Step, UserTask
+from engine.model import ProcessInstance, Step
 from web.formatting import Formatter, tallord
 from web.pages.case_status import Status
 from web.pages.case_views import Ball, ball
@@ -54,44 +55,26 @@ def cases(session: Session, person: Person, ids: Select[int], words: Formatter) 
     lean = (defer(ProcessInstance.state_document), defer(ProcessInstance.data))
     found = session.scalars(query.options(*lean).order_by(ProcessInstance.started_at.desc())).all()
     running = [instance for instance in found if instance.state in ("active", "suspended")]
-    steps, tasks = _waiting(session, [instance.id for instance in running])
-    standing = _standing(session, [instance.id for instance in running])
-    cards = [_card(i, steps.get(i.id, []), tasks, i.id in standing, words) for i in running]
-    cards.sort(key=lambda card: (not card.nobody, not card.hurry, card.ball.due or date.max, card.title))
-    return Cases(running=tuple(cards), ended=tuple(i for i in found if i not in running))
+    cards = cards_of(session, person, standings.read(session, running, today=words.today), words)
+    return Cases(running=cards, ended=tuple(i for i in found if i not in running))
 
 
-def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]], dict[int, list[UserTask]]]:
-    steps: dict[int, list[Step]] = {}
-    for step in session.scalars(select(Step).where(Step.instance_id.in_(ids), Step.state == "open")):
-        steps.setdefault(step.instance_id, []).append(step)
-    people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
-    waiting = UserTask.state.in_(user_tasks.OPEN)
-    query = select(UserTask).where(UserTask.instance_id.in_(ids), waiting).order_by(UserTask.position)
-    tasks: dict[int, list[UserTask]] = {}
-    for task in session.scalars(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))):
-        tasks.setdefault(task.step_id, []).append(task)
-    return steps, tasks
+def cards_of(session: Session, person: Person, found: Sequence[Standing], words: Formatter) -> tuple[CaseCard, ...]:
+    """A card for each of them."""
+    instead = absences.stand_in_names(session, person.community_id)
+    return tuple(_card(standing, words, instead) for standing in found)
 
 
-def _standing(session: Session, ids: Iterable[int]) -> set[int]:
-    query = select(Incident.instance_id).where(Incident.instance_id.in_(list(ids)), Incident.resolved_at.is_(None))
-    return set(session.scalars(query))
-
-
-def _card(
-    instance: ProcessInstance, steps: list[Step], tasks: dict[int, list[UserTask]], stands: bool, words: Formatter
-) -> CaseCard:
-    has_ball = ball(steps, tasks, instance, words) or Ball(who=_("Ingen"), about="")
-    on_hold = instance.state == "suspended"
-    nobody = not on_hold and (stands or (not steps and instance.wake_at is None))
+def _card(standing: Standing, words: Formatter, instead: Mapping[int, str]) -> CaseCard:
+    instance, steps, nobody = standing.instance, standing.steps, standing.nobody
+    has_ball = ball(steps, standing.tasks, instance, words, instead) or Ball(who=_("Ingen"), about="")
     return CaseCard(
         public_id=instance.public_id,
         title=instance.title,
         status=_status(instance, has_ball, nobody),
         ball=has_ball,
         if_nothing=_("Saken venter til den settes i gang igjen.")
-        if on_hold
+        if standing.on_hold
         else _if_nothing(steps, has_ball, nobody, words),
         hurry=nobody or has_ball.overdue,
         nobody=nobody,
@@ -112,9 +95,9 @@ def _if_nothing(steps: Sequence[Step], has_ball: Ball, nobody: bool, words: Form
     """What follows when nobody acts, as far as the model says."""
     if nobody:
         return _("Saken står til sekretariatet retter feilen.")
-    if not steps:
+    first = standings.first_due(steps)
+    if first is None:
         return _("Neste steg åpner av seg selv.")
-    first = min(steps, key=lambda step: (step.due_date or date.max, -step.total, step.id))
     if first.closes and has_ball.due is not None:
         if first.total > 1:
             return _("Steget lukker med %(done)s av %(total)s svar.", done=first.completed, total=first.total)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Case
-from engine import deployments, identity, user_tasks
+from engine import absences, deployments, identity, user_tasks
 from engine.identity import Person
 from engine.model import ProcessDefinition, ProcessInstance, Step, UserTask
 from web.formatting import Formatter
@@ -70,8 +70,7 @@ def _chosen(person: Person, wanted: str) -> Select[int]:
     if wanted == "mine":
         theirs = (UserTask.instance_id == ProcessInstance.id) & user_tasks.waits_for(person)
         waits = select(UserTask.id).where(theirs).exists()
-        own = (ProcessInstance.owner_id == person.id) | ProcessInstance.owner_group_id.in_(person.group_ids)
-        query = query.where(or_(own, waits))
+        query = query.where(or_(identity.steered_instances(person), waits))
     return query
 
 
@@ -113,9 +112,10 @@ def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, C
     columns = columns.outerjoin(Case, Case.instance_id == ProcessInstance.id).where(ProcessInstance.id.in_(ids))
     found = session.execute(columns.options(defer(ProcessInstance.state_document), defer(ProcessInstance.data))).all()
     steps, tasks = _waiting(session, ids)
+    instead = absences.stand_in_names(session, found[0][0].community_id) if found else {}
     result: dict[int, CaseRow] = {}
     for instance, process, number in found:
-        has_ball = ball(steps.get(instance.id, []), tasks, instance, words)
+        has_ball = ball(steps.get(instance.id, []), tasks, instance, words, instead)
         result[instance.id] = CaseRow(
             public_id=instance.public_id, title=instance.title, process=process, number=number or "", ball=has_ball,
             status=_status(instance, has_ball, words),

@@ -11,12 +11,13 @@ from flask_babel import gettext as _
 from flask_login import login_required
 from sqlalchemy import select
 
+from agreements import standings
 from engine import identity, standing, surveys, taking_back, user_tasks
 from engine.errors import EngineError, InvalidInput, NotOpen
 from engine.model import Community, UserTask
 from web import survey_items
 from web.context import acting, db, now, person
-from web.pages import act_forms, case_status, task_words
+from web.pages import act_forms, task_words
 from web.pages.act_forms import Problem
 
 
@@ -138,7 +139,7 @@ def remove(id: str, task_id: str) -> ResponseReturnValue:
     reason = act_forms.reason_given(problems, _("Skriv hvorfor de ikke skal spørres. Begrunnelsen står i historikken."))
     if problems:
         return act_forms.page("remove.html", instance, problems, task=task)
-    whom = case_status.asked(task)
+    whom = standings.asked(task)
     with acting() as (session, actor):
         held = act_forms.held(session, actor, id, task_id, "open", "submitted", "pending")
         surveys.remove(session, held.id, actor=actor, now=now(), reason=reason)

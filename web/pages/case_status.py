@@ -1,17 +1,18 @@
 """Where a task stands, in words: its status, who has it, and which names a sentence says."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 from flask_babel import gettext as _
 
-from engine.model import UserTask
+from agreements import standings
+from engine.model import User, UserTask
 from web.formatting import Formatter, liste, tallord
 
 #: Names said in full in a sentence; more are counted.
 MAX_NAMES = 4
-_SUFFIXES = (" kommune", " HF")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Holder:
     """Who has the ball, and what is worth knowing about it."""
 
     name: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def is_overdue(task: UserTask, day: date) -> bool:
@@ -76,42 +77,57 @@ def _draft(task: UserTask, words: Formatter) -> str:
     return _("Utkast lagret %(day)s", day=words.dag(saved))
 
 
-def holder_of(task: UserTask, words: Formatter, *, bounced: bool = False) -> Holder:
-    """The person or group that is to act on an open task."""
+def holder_of(task: UserTask, words: Formatter, instead: Mapping[int, str], *, bounced: bool = False) -> Holder:
+    """The person or group that is to act on an open task; `instead` says who stands in for whom."""
     if task.state == "submitted":
         since = _("siden %(day)s", day=words.dag(task.submitted_at)) if task.submitted_at else ""
-        return Holder(name=task.approver.name if task.approver else "", note=since)
+        return _held_by(task.approver, instead, since)
     if task.assignee is None:
-        return Holder(name=task.candidate_group.name if task.candidate_group else "", note=_("ingen har tatt den ennå"))
+        name = task.candidate_group.name if task.candidate_group else ""
+        return Holder(name=name, notes=(_("ingen har tatt den ennå"),))
     if bounced:
-        return Holder(name=task.assignee.name, note=_("ikke varslet"))
+        return _held_by(task.assignee, instead, _("ikke varslet"))
     approver = task.approver if task.approver_id != task.assignee_id else None
-    return Holder(name=task.assignee.name, note=_("godkjenner: %(name)s", name=approver.name) if approver else "")
+    approves = _("godkjenner: %(name)s", name=with_deputy(approver, instead)) if approver else ""
+    return _held_by(task.assignee, instead, approves)
 
 
-def asked(task: UserTask) -> str:
-    """The party or body asked, else whoever has the task."""
-    if task.item_name:
-        return task.item_name
-    if task.assignee is not None:
-        return task.assignee.name
-    return task.candidate_group.name if task.candidate_group else task.name
+def _held_by(user: User | None, instead: Mapping[int, str], note: str) -> Holder:
+    if user is None:
+        return Holder(name="", notes=(note,) if note else ())
+    return Holder(name=user.name, notes=tuple(filter(None, (_stands_in(user.id, instead), note))))
 
 
-def short(name: str) -> str:
-    """`Larvik` for `Larvik kommune`: as one says it in a sentence."""
-    for suffix in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name
+def with_deputy(user: User, instead: Mapping[int, str]) -> str:
+    """A person's name, and while they are away who stands in for them."""
+    return _followed_by(user.name, _stands_in(user.id, instead))
 
 
-def names(tasks: Iterable[UserTask]) -> str:
+def _stands_in(user_id: int | None, instead: Mapping[int, str]) -> str:
+    """Who stands in for somebody who is away; empty for whoever is there."""
+    if user_id is None or user_id not in instead:
+        return ""
+    deputy = instead[user_id]
+    return _("stedfortreder: %(name)s", name=deputy) if deputy else _("borte uten stedfortreder")
+
+
+def _followed_by(name: str, note: str) -> str:
+    return f"{name} ({note})" if note else name
+
+
+def names(tasks: Iterable[UserTask], instead: Mapping[int, str] = MappingProxyType({})) -> str:
     """Those who are asked, said in one breath: `Larvik, Horten og Færder`, or the first and how many more."""
-    said = list(dict.fromkeys(short(asked(task)) for task in tasks))
+    said = list(dict.fromkeys(_said(task, instead) for task in tasks))
     if len(said) <= MAX_NAMES:
         return liste(said)
     first = said[: MAX_NAMES - 2]
     return _("%(names)s og %(more)s til", names=", ".join(first), more=tallord(len(said) - len(first)))
+
+
+def _said(task: UserTask, instead: Mapping[int, str]) -> str:
+    """Whom the task asks, with who stands in for the one who has the ball there."""
+    has_ball = task.approver_id if task.state == "submitted" else task.assignee_id
+    return _followed_by(standings.short(standings.asked(task)), _stands_in(has_ball, instead))
 
 
 def kind_of(tasks: Sequence[UserTask]) -> str:

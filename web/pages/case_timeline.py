@@ -1,7 +1,6 @@
 """The year of a case: what was planned, what happened, what is left; made ready for `web.timeline`."""
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -10,23 +9,20 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
-from engine import planning, rehearsing
+from engine import planning, reasons, rehearsing
 from engine.calendar import Calendar
 from engine.errors import EngineError
 from engine.model import Group, ProcessInstance, Step, User
 from engine.planning import PlannedStep
 from engine.rehearsing import StartArguments
-from web.formatting import Formatter, liste, tallord
+from web.formatting import Formatter, liste, sitat, tallord
+from web.keeping import Kept
 from web.timeline import Drawing, Meeting, Row, Span, draw
 
 #: More rows than this are put together.
 MAX_ROWS = 12
 #: Letters that a row's name has room for.
 _NAME = 29
-_MONTHS = (
-    "jan.", "feb.", "mars", "april", "mai", "juni",
-    "juli", "august", "september", "oktober", "november", "desember",
-)  # fmt: skip
 
 Place = tuple[str, str]
 
@@ -65,35 +61,14 @@ class Stage:
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-class _Plans:
-    """Plans of this process's cases: the same case with the same dates has the same plan, so it is rehearsed once."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._held, self._lock = size, dict[str, tuple[PlannedStep, ...]](), threading.Lock()
-
-    def get(self, key: str) -> tuple[PlannedStep, ...] | None:
-        with self._lock:
-            return self._held.get(key)
-
-    def put(self, key: str, plan: tuple[PlannedStep, ...]) -> None:
-        with self._lock:
-            while len(self._held) >= self._size:
-                self._held.pop(next(iter(self._held)))
-            self._held[key] = plan
-
-
-_plans = _Plans(200)
+#: The same case with the same dates has the same plan, so it is rehearsed once.
+_plans = Kept[tuple[PlannedStep, ...]](200)
 
 
 def plan_of(session: Session, instance: ProcessInstance) -> tuple[PlannedStep, ...]:
     """The case rehearsed from its start with the dates it has now; empty where it can't be rehearsed."""
     what = [instance.id, instance.definition_id, instance.facts, instance.pins, instance.roles, instance.hand_dates]
-    key = json.dumps(what, sort_keys=True)
-    held = _plans.get(key)
-    if held is None:
-        held = _rehearse(session, instance)
-        _plans.put(key, held)
-    return held
+    return _plans.get(json.dumps(what, sort_keys=True), lambda: _rehearse(session, instance))
 
 
 def _rehearse(session: Session, instance: ProcessInstance) -> tuple[PlannedStep, ...]:
@@ -101,7 +76,7 @@ def _rehearse(session: Session, instance: ProcessInstance) -> tuple[PlannedStep,
     group = session.get(Group, instance.owner_group_id) if instance.owner_group_id else None
     start = StartArguments(
         definition_id=instance.definition_id, title=instance.title, data=instance.data,
-        facts={name: date.fromisoformat(day) for name, day in instance.facts.items()}, roles=instance.roles,
+        facts=reasons.facts_of(instance), roles=instance.roles,
         hand_dates={place: date.fromisoformat(day) for place, day in instance.hand_dates.items()},
         owner=owner.key if owner and owner.active else None, owner_group=group.key if group else None,
     )  # fmt: skip
@@ -268,16 +243,12 @@ def row_of(stage: Stage, name: str, calendar: Calendar, words: Formatter) -> Row
 
 def drawn(rows: Sequence[Row], meetings: Mapping[str, date], words: Formatter) -> Drawing | None:
     """The drawing of these rows, however many; `meetings` are names and days."""
-    marks = [Meeting(label=f"{name} {_short(day)}", day=day) for name, day in meetings.items()]
+    marks = [Meeting(label=f"{name} {words.day_short(day)}", day=day) for name, day in meetings.items()]
     return draw(
         rows, marks, words.today,
-        month=lambda d: _MONTHS[d.month - 1],
+        month=words.month_short,
         today_label=_("I dag, %(day)s", day=words.dag(words.today)),
     )  # fmt: skip
-
-
-def _short(day: date) -> str:
-    return f"{day.day}. {_MONTHS[day.month - 1][:3]}."
 
 
 def _verdict(found: Sequence[Stage], calendar: Calendar, words: Formatter) -> str:
@@ -293,7 +264,7 @@ def _verdict(found: Sequence[Stage], calendar: Calendar, words: Formatter) -> st
     by_days: dict[int, list[str]] = {}
     for stage in waiting:
         if stage.plan and stage.plan.due:
-            by_days.setdefault(stage.plan.slack or 0, []).append(f"«{stage.name}»")
+            by_days.setdefault(stage.plan.slack or 0, []).append(sitat(stage.name))
     for days, names in sorted(by_days.items(), reverse=True):
         spare = words.virkedager(days) if days else _("ingen dager")
         sentences.append(_("%(steps)s har %(days)s å gå på.", steps=liste(names), days=spare))

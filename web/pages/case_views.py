@@ -6,12 +6,13 @@ from datetime import date, datetime
 
 from flask_babel import gettext as _
 from sqlalchemy import select
-from sqlalchemy.orm import Session, defer, joinedload
+from sqlalchemy.orm import Session, aliased, defer, joinedload
 
+from agreements import standings
 from engine import deployments, identity, incidents
 from engine.calendar import Calendar
 from engine.identity import Person
-from engine.model import HistoryEvent, ProcessInstance, Step, UserTask
+from engine.model import Absence, HistoryEvent, ProcessInstance, Step, User, UserTask
 from web.formatting import Formatter, tallord
 from web.pages import case_facts, case_history, case_mending, case_status, case_timeline, delivery_views
 from web.pages.case_facts import Bound, CaseFacts
@@ -113,6 +114,8 @@ class Rows:
     steps: Sequence[Step]
     tasks: Sequence[UserTask]
     by_step: Mapping[int, list[UserTask]] = field(default_factory=dict)
+    #: Ids of those who are away now -> the name of who stands in, empty for nobody.
+    instead: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def open_steps(self) -> list[Step]:
@@ -123,12 +126,18 @@ def read_rows(session: Session, instance: ProcessInstance) -> Rows:
     """Steps and tasks with their people, but without what was written: answers stay in the database."""
     steps = session.scalars(select(Step).where(Step.instance_id == instance.id).order_by(Step.opened_at, Step.id)).all()
     people = (joinedload(UserTask.assignee), joinedload(UserTask.approver), joinedload(UserTask.candidate_group))
-    query = select(UserTask).where(UserTask.instance_id == instance.id).order_by(UserTask.step_id, UserTask.position)
-    tasks = session.scalars(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))).all()
+    deputy = aliased(User)
+    away = Absence.user_id.in_((UserTask.assignee_id, UserTask.approver_id)) & Absence.told
+    query = select(UserTask, Absence.user_id, deputy.name).outerjoin(Absence, away)
+    query = query.outerjoin(deputy, deputy.id == Absence.stand_in_id).where(UserTask.instance_id == instance.id)
+    query = query.order_by(UserTask.step_id, UserTask.position)
+    found = session.execute(query.options(*people, defer(UserTask.answers), defer(UserTask.draft))).all()
+    tasks = list(dict.fromkeys(row[0] for row in found))
+    instead = {row[1]: row[2] or "" for row in found if row[1] is not None}
     by_step: dict[int, list[UserTask]] = {}
     for task in tasks:
         by_step.setdefault(task.step_id, []).append(task)
-    return Rows(instance=instance, steps=steps, tasks=tasks, by_step=by_step)
+    return Rows(instance=instance, steps=steps, tasks=tasks, by_step=by_step, instead=instead)
 
 
 def case_view(
@@ -148,7 +157,7 @@ def case_view(
     return CaseView(
         instance=instance,
         owns=owns,
-        ball=ball(rows.open_steps, rows.by_step, instance, words),
+        ball=ball(rows.open_steps, rows.by_step, instance, words, rows.instead),
         incidents=tuple(case_mending.view_of(session, instance, incident) for incident in failed),
         on_hold=_on_hold(session, instance),
         may_ask_more=any(view.several for view in waiting),
@@ -197,13 +206,14 @@ def _step_view(step: Step, rows: Rows, person: Person, words: Formatter, came_ba
         token=step.token, name=step.name, several=step.total > 1 or any(task.item for task in tasks),
         asks_parties=case_status.are_parties(tasks), total=step.total, completed=step.completed, due=step.due_date,
         closes=step.closes, ended_at=step.ended_at,
-        rows=tuple(_task_view(task, step, rows.instance, person, words, came_back) for task in ordered),
+        rows=tuple(_task_view(task, step, rows, person, words, came_back) for task in ordered),
     )  # fmt: skip
 
 
 def _task_view(
-    task: UserTask, step: Step, instance: ProcessInstance, person: Person, words: Formatter, came_back: set[int]
+    task: UserTask, step: Step, rows: Rows, person: Person, words: Formatter, came_back: set[int]
 ) -> TaskView:
+    instance = rows.instance
     concerned, owns = identity.concerns(person, task), identity.owns(person, instance)
     is_open, has_bounced = task.state in ("open", "submitted"), task.id in came_back
     may_see = owns or concerned
@@ -211,9 +221,9 @@ def _task_view(
     readable = task.state == "completed" and identity.may_read_answers(person, task, instance, step.state == "open")
     return TaskView(
         public_id=task.public_id,
-        name=case_status.asked(task),
+        name=standings.asked(task),
         status=case_status.status_of(task, words, full=may_see, bounced=has_bounced),
-        holder=case_status.holder_of(task, words, bounced=has_bounced) if is_open and may_see else None,
+        holder=case_status.holder_of(task, words, rows.instead, bounced=has_bounced) if is_open and may_see else None,
         due=task.due_date if is_open else None,
         is_open=is_open,
         has_bounced=has_bounced and owns,
@@ -226,25 +236,26 @@ def _task_view(
 
 
 def ball(
-    open_steps: Sequence[Step], by_step: Mapping[int, list[UserTask]], instance: ProcessInstance, words: Formatter
-) -> Ball | None:
+    open_steps: Sequence[Step], by_step: Mapping[int, list[UserTask]], instance: ProcessInstance, words: Formatter,
+    instead: Mapping[int, str],
+) -> Ball | None:  # fmt: skip
     """Who has the ball in the step that is due first; None once the case has ended."""
     if instance.state not in ("active", "suspended"):
         return None
     if instance.state == "suspended":
         return Ball(who=_("Ingen"), about=_("Saken er satt på vent."))
-    if not open_steps:
+    step = standings.first_due(open_steps)
+    if step is None:
         return _nobody(instance, words)
-    step = min(open_steps, key=lambda s: (s.due_date or date.max, -s.total, s.id))
     waiting = [task for task in by_step.get(step.id, []) if task.state in ("open", "submitted")]
-    due = min((task.due_date for task in waiting if task.due_date), default=step.due_date)
+    due = standings.due_of(step, waiting)
     others = len(open_steps) - 1
     about = step.name
     if others:
         about += _(", og %(count)s steg til pågår", count=tallord(others, "ett"))
     done, total = (step.completed, step.total) if step.total > 1 else (0, 0)
     return Ball(
-        who=case_status.names(waiting), about=about, due=due, due_note=_due_note(due, step, words),
+        who=case_status.names(waiting, instead), about=about, due=due, due_note=_due_note(due, step, words),
         overdue=due is not None and due < words.today, done=done, total=total,
     )  # fmt: skip
 

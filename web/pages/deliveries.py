@@ -16,7 +16,7 @@ from engine import history, identity, process_instances
 from engine.errors import NotAllowed, NotFound
 from engine.identity import Person
 from engine.model import ProcessInstance, User
-from notifications import composing, delivery, facts, surroundings
+from notifications import composing, delivery, facts, surroundings, week_news, weekly
 from notifications.composing import Message
 from notifications.model import Delivery
 from web import resending
@@ -60,6 +60,7 @@ def _board(typed: str = "", refused: str = "", problem: str = "") -> str:
     return render_template(
         "deliveries/every.html", choice=choice, board=found, filters=delivery_views.FILTERS,
         summary=delivery_views.counted_in_words(found.counts), bodies=bodies, parties=parties,
+        kinds=delivery_views.kinds(),
         bounced=unmended, unreached=delivery_views.unreached(unmended),
         planned=delivery_views.planned_rows(planned, words, watch) if choice.sorting == "tid" else each,
         sent=delivery_views.sent_rows(found.mails, words, watch, keep_order=True), typed=typed, refused=refused,
@@ -77,8 +78,8 @@ def _choice() -> Choice:
     last = _day("til", today() + timedelta(days=delivery_board.AFTER))
     return Choice(
         wanted=_one_of("vis", delivery_views.FILTERS), sorting=_one_of("sorter", delivery_board.SORTINGS),
-        group=text["organ"], person=text["hvem"], case=text["sak"], first=min(first, last), last=max(first, last),
-        page=args.get("side", 1, type=int),
+        rule=_one_of("slag", ("", *delivery_views.kinds())), group=text["organ"], person=text["hvem"],
+        case=text["sak"], first=min(first, last), last=max(first, last), page=args.get("side", 1, type=int),
     )  # fmt: skip
 
 
@@ -123,10 +124,10 @@ def show(id: str) -> ResponseReturnValue:
     """One mail as its reader sees it, or will."""
     row, instance = _visible(db(), person(), id)
     message, void = _content(row)
-    mail = next(m for m in delivery_views.mails_of(db(), instance, recipient_id=row.recipient_id) if m.public_id == id)
+    [mail] = delivery_views.read(db(), delivery_views.listed().where(Delivery.id == row.id))
     return render_template(
         "deliveries/show.html", mail=mail, instance=instance, message=message, void=void,
-        status=delivery_views.status_of(mail, mail_alarm.watch()), owns=identity.owns(person(), instance),
+        status=delivery_views.status_of(mail, mail_alarm.watch()), owns=_steers(person(), instance),
     )  # fmt: skip
 
 
@@ -143,19 +144,22 @@ def content(id: str) -> ResponseReturnValue:
     return Response(html, mimetype="text/html", headers={"Content-Security-Policy": MAIL_CSP})
 
 
-def _visible(session: Session, reader: Person, public_id: str) -> tuple[Delivery, ProcessInstance]:
-    """The mail, if it is theirs or they own its case. Raises NotFound either way."""
+def _visible(session: Session, reader: Person, public_id: str) -> tuple[Delivery, ProcessInstance | None]:
+    """The mail and its case, if the mail is theirs or they own the case. Raises NotFound either way."""
     row = session.scalar(select(Delivery).where(Delivery.public_id == public_id))
-    instance = session.get(ProcessInstance, row.instance_id) if row else None
-    if row is None or instance is None or not _may_read(reader, row, instance):
+    instance = session.get(ProcessInstance, row.instance_id) if row and row.instance_id is not None else None
+    if row is None or not _may_read(reader, row, instance):
         raise NotFound(_("Det finnes ingen slik e-post som du kan se."))
     return row, instance
 
 
-def _may_read(reader: Person, row: Delivery, instance: ProcessInstance) -> bool:
-    return row.community_id == reader.community_id and (
-        row.recipient_id == reader.id or identity.owns(reader, instance)
-    )
+def _may_read(reader: Person, row: Delivery, instance: ProcessInstance | None) -> bool:
+    return row.community_id == reader.community_id and (row.recipient_id == reader.id or _steers(reader, instance))
+
+
+def _steers(reader: Person, instance: ProcessInstance | None) -> bool:
+    """Does the reader look after the mail? One about no single case is the administrators' business."""
+    return reader.is_admin if instance is None else identity.owns(reader, instance)
 
 
 def _content(row: Delivery) -> tuple[Message | None, str]:
@@ -168,9 +172,10 @@ def _content(row: Delivery) -> tuple[Message | None, str]:
     if row.state != "planned":
         return None, _("Den ble aldri sendt, fordi den ikke trengtes lenger.")
     moment = max(row.planned_at, now())
-    found = facts.gather(surroundings.read(db(), [row]), row, now=moment, settings=services().notifications)
+    weeks = {row.id: week_news.of_mail(db(), row, now=moment)} if row.rule == weekly.RULE else {}
+    found = facts.gather(surroundings.read(db(), [row], weeks), row, now=moment, settings=services().notifications)
     if isinstance(found, facts.Void):
-        return None, _("Slik saken er nå, blir den ikke sendt.")
+        return None, _("Slik det står nå, blir den ikke sendt.")
     return composing.compose(found), ""
 
 
@@ -186,6 +191,20 @@ def _may_read_all(mail: Delivery) -> bool:
 # --- mending ----------------------------------------------------------------------------------------------------------
 
 
+@pages.get("/e-post/<id>/send-igjen")
+@login_required  # type: ignore[untyped-decorator]
+def ask_to_resend(id: str) -> ResponseReturnValue:
+    """What sending it again may lead to, before it is sent."""
+    row, instance = _own(db(), person(), id)
+    if row.state not in ("failed", "uncertain"):
+        return redirect(url_for("deliveries.show", id=id), 303)
+    [mail] = delivery_views.read(db(), delivery_views.listed().where(Delivery.id == row.id))
+    return render_template(
+        "deliveries/resend.html", mail=mail, instance=instance, subject=delivery_views.subject_of(mail, formatter()),
+        back=request.args.get("back", ""), to_return=_back(instance),
+    )  # fmt: skip
+
+
 @pages.post("/e-post/<id>/send-igjen")
 @login_required  # type: ignore[untyped-decorator]
 def resend(id: str) -> ResponseReturnValue:
@@ -193,9 +212,9 @@ def resend(id: str) -> ResponseReturnValue:
     with acting() as (session, actor):
         row, instance = _own(session, actor, id)
         resending.send_again(session, row, now=now(), actor_id=actor.id)
-        public_id = instance.public_id
+        back = _back(instance)
     flash(_("E-posten sendes på nytt nå."), "success")
-    return redirect(_back(public_id), 303)
+    return redirect(back, 303)
 
 
 @pages.post("/e-post/<id>/adresse")
@@ -206,44 +225,53 @@ def correct_address(id: str) -> ResponseReturnValue:
     _row, instance = _own(db(), person(), id)
     if not is_address(address):
         problem = _("Skriv en e-postadresse, for eksempel navn@kommune.no.")
-        return (_board if _came_from_board() else partial(_list, instance))(address, id, problem), 422
+        again = _board if instance is None or _came_from_board() else partial(_list, instance)
+        return again(address, id, problem), 422
     with acting() as (session, actor):
         row, instance = _own(session, actor, id)
-        public_id = instance.public_id
+        back = _back(instance)
         user = session.get_one(User, row.recipient_id)
         _require_may_correct(actor, user)
         _correct(session, actor, user, address, also=row.instance_id)
         name = user.name
     flash(_("Adressen til %(name)s er rettet, og e-posten sendes på nytt.", name=name), "success")
-    return redirect(_back(public_id), 303)
+    return redirect(back, 303)
 
 
-def _correct(session: Session, actor: Person, user: User, address: str, *, also: int) -> None:
+def _correct(session: Session, actor: Person, user: User, address: str, *, also: int | None) -> None:
     """The new address, in the history of each case whose mails it lets leave."""
     failed = select(Delivery).where(Delivery.recipient_id == user.id, Delivery.state == "failed")
-    steered = failed.join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
+    steered = failed.outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
     found = session.scalars(steered.where(delivery_board.steered_by(actor))).all()
     user.email = address
     # Cases are held in one order by everybody.
-    for instance_id in sorted({also, *(mail.instance_id for mail in found)}):
+    for instance_id in sorted({key for key in (also, *(mail.instance_id for mail in found)) if key is not None}):
         held = process_instances.locked(session, instance_id)
         history.record(session, held, "address-corrected", now=now(), actor_id=actor.id, user=user.key)
         for mail in session.scalars(failed.where(Delivery.instance_id == instance_id)).all():
             delivery.send_again(session, mail, now=now())
+    for mail in found:
+        if mail.instance_id is None:
+            delivery.send_again(session, mail, now=now())
 
 
 def _came_from_board() -> bool:
-    return request.form.get("back") == "alle"
+    return request.values.get("back") == "alle"
 
 
-def _back(public_id: str) -> str:
+def _back(instance: ProcessInstance | None) -> str:
     """The page that the form was on."""
-    return url_for("deliveries.every") if _came_from_board() else url_for("deliveries.of_case", id=public_id)
+    if instance is None or _came_from_board():
+        return url_for("deliveries.every")
+    return url_for("deliveries.of_case", id=instance.public_id)
 
 
-def _own(session: Session, actor: Person, public_id: str) -> tuple[Delivery, ProcessInstance]:
+def _own(session: Session, actor: Person, public_id: str) -> tuple[Delivery, ProcessInstance | None]:
     row, instance = _visible(session, actor, public_id)
-    identity.require_owner(actor, instance)
+    if instance is not None:
+        identity.require_owner(actor, instance)
+    elif not actor.is_admin:
+        raise NotAllowed(_("Bare en administrator kan gjøre det."))
     return row, instance
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from agreements.model import Body, Party
+from engine import identity
 from engine.calendar import Calendar
 from engine.identity import Person
 from engine.model import Group, Membership, ProcessInstance, User, UserTask
@@ -29,6 +30,8 @@ class Choice:
     """What the reader wants to see."""
 
     wanted: str
+    #: Which kind of mail, such as `reminder`; empty for all.
+    rule: str
     #: Key of a group: of a body or a party.
     group: str
     person: str
@@ -41,7 +44,7 @@ class Choice:
     @property
     def is_narrow(self) -> bool:
         """Was more than the state and the order chosen?"""
-        return bool(self.group or self.person or self.case)
+        return bool(self.rule or self.group or self.person or self.case)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +86,14 @@ def unmended(session: Session, reader: Person) -> list[Mail]:
     """Mails that did not arrive, about what still waits, in the cases the reader steers: one per person and task."""
     waits = or_(Delivery.task_id.is_(None), UserTask.state.in_(("open", "submitted")))
     query = delivery_views.listed().where(steered_by(reader), Delivery.state == "failed", waits)
-    failed = delivery_views.read(session, query.where(ProcessInstance.state.in_(("active", "suspended"))))
+    running = or_(Delivery.instance_id.is_(None), ProcessInstance.state.in_(("active", "suspended")))
+    failed = delivery_views.read(session, query.where(running))
     if not failed:
         return []
     # A later mail about the same made it good.
     same = (
         Delivery.recipient_id.in_({mail.recipient_id for mail in failed}),
-        ProcessInstance.public_id.in_({mail.case_id for mail in failed}),
+        func.coalesce(ProcessInstance.public_id, "").in_({mail.case_id for mail in failed}),
     )
     sent = delivery_views.read(session, delivery_views.listed().where(Delivery.state == "sent", *same))
     return delivery_views.bounced([*failed, *sent])
@@ -110,11 +114,13 @@ def steered_by(reader: Person) -> ColumnElement[bool]:
     own = Delivery.community_id == reader.community_id
     if reader.is_admin:
         return own
-    return own & or_(ProcessInstance.owner_id == reader.id, ProcessInstance.owner_group_id.in_(reader.group_ids))
+    return own & identity.steered_instances(reader)
 
 
 def _chosen(session: Session, reader: Person, choice: Choice, calendar: Calendar) -> list[ColumnElement[bool]]:
     where = [seen_by(reader), Delivery.community_id == reader.community_id, *_period(choice, calendar)]
+    if choice.rule:
+        where.append((Delivery.rule == choice.rule) | Delivery.rule.startswith(f"{choice.rule}:", autoescape=True))
     if choice.group:
         members = select(Membership.user_id).join(Group, Group.id == Membership.group_id)
         of_group = (Group.key == choice.group) & (Group.community_id == reader.community_id)
@@ -139,7 +145,7 @@ def _has(column: Any, text: str) -> ColumnElement[bool]:
 
 def _counted(session: Session, where: Sequence[ColumnElement[bool]]) -> dict[str, int]:
     query: Select[*tuple[Any, ...]] = select(Delivery.state, func.count().label("number"))
-    query = query.join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
+    query = query.select_from(Delivery).outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
     query = query.join(User, User.id == Delivery.recipient_id).where(*where).group_by(Delivery.state)
     by_state = {row.state: row.number for row in session.execute(query)}
     return {name: sum(by_state.get(s, 0) for s in states) for name, states in delivery_views.STATES.items()}

@@ -14,7 +14,7 @@ from engine.model import ProcessInstance, Step, User, UserTask
 from notifications import alarm
 from notifications.model import Delivery
 from notifications.rules import kind
-from web.formatting import Formatter, tallord
+from web.formatting import Formatter, sitat, tallord
 from web.pages.case_status import Status
 
 #: The filters of the list, in their order. Mails that were never sent after all show only when asked for.
@@ -50,6 +50,9 @@ class Mail:
     #: When its recipient's mail system said that it still tries; that it gave up.
     delayed_at: datetime | None
     bounced_at: datetime | None
+    #: When somebody asked that it be sent again.
+    resent_at: datetime | None
+    #: Both empty where the mail is about no single case.
     case_id: str
     case: str
     recipient_id: int
@@ -98,8 +101,8 @@ class Watch:
     def is_late(self, mail: Mail) -> bool:
         """Should it have left long ago?"""
         return alarm.is_late(
-            state=mail.state, planned_at=mail.planned_at, next_attempt_at=mail.next_attempt_at, attempts=mail.attempts,
-            now=self.now, after=self.late_after,
+            state=mail.state, planned_at=mail.planned_at, resent_at=mail.resent_at,
+            next_attempt_at=mail.next_attempt_at, attempts=mail.attempts, now=self.now, after=self.late_after,
         )  # fmt: skip
 
 
@@ -127,10 +130,11 @@ def listed() -> Select[*tuple[Any, ...]]:
             UserTask.item_name.label("party"), UserTask.state.label("task_state"), UserTask.completed_at,
             UserTask.draft_saved_at, Delivery.next_attempt_at, Delivery.attempts, Delivery.delayed_at,
             Delivery.bounced_at,
-            ProcessInstance.public_id.label("case_id"), ProcessInstance.title.label("case"),
+            func.coalesce(ProcessInstance.public_id, "").label("case_id"),
+            func.coalesce(ProcessInstance.title, "").label("case"), Delivery.resent_at,
         )
         .join(User, User.id == Delivery.recipient_id)
-        .join(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
+        .outerjoin(ProcessInstance, ProcessInstance.id == Delivery.instance_id)
         .outerjoin(Step, Step.id == Delivery.step_id)
         .outerjoin(UserTask, UserTask.id == Delivery.task_id)
     )  # fmt: skip
@@ -195,10 +199,16 @@ def unreached(mails: Iterable[Mail]) -> tuple[Unreached, ...]:
     return tuple(
         Unreached(
             name=found[0].recipient, answer=found[-1].last_error or "",
-            steps=tuple(dict.fromkeys(f"«{mail.step}»" if mail.step else _("feilen i saken") for mail in found)),
+            steps=tuple(dict.fromkeys(_said_of(mail) for mail in found)),
         )
         for found in by_person.values()
     )  # fmt: skip
+
+
+def _said_of(mail: Mail) -> str:
+    if mail.step:
+        return sitat(mail.step)
+    return _("feilen i saken") if mail.case_id else _("ukas oversikt")
 
 
 def bounced_tasks(mails: Sequence[Mail]) -> set[int]:
@@ -338,9 +348,22 @@ def subject_of(mail: Mail, words: Formatter) -> str:
         "dates_changed": _("Nye datoer"),
         "invitation": _("Møteinnkalling"),
         "uncovered": _("Borte uten stedfortreder"),
+        "leader_week": _("Ukas oversikt"),
         "more_time_answered": _("Svar på ønske om mer tid: %(step)s", step=mail.step),
     }
     return known.get(kind(mail.rule), mail.step)
+
+
+def kinds() -> dict[str, str]:
+    """What each kind of mail is called."""
+    return {
+        "assigned": _("Ny oppgave"), "reminder": _("Påminnelse"), "remind_now": _("Påminnelse for hånd"),
+        "overdue": _("Fristen er ute"), "due_changed": _("Ny frist"), "dates_changed": _("Nye datoer"),
+        "approval": _("Til godkjenning"), "sent_back": _("Sendt tilbake"), "escalation": _("Noen har ikke svart"),
+        "more_time_answered": _("Svar på ønske om mer tid"), "invitation": _("Møteinnkalling"),
+        "incident": _("Saken står stille"), "uncovered": _("Borte uten stedfortreder"),
+        "leader_week": _("Ukas oversikt"),
+    }  # fmt: skip
 
 
 def _reminder(step: str, days: int, due: str) -> str:

@@ -48,10 +48,10 @@ def about(session: Session, loaded: Loaded, reader: Reader) -> str:
     """What became of the task, in one sentence."""
     task = loaded.task
     if task.state == "open" and task.submitted_at is not None and task.approver_id in reader.person.acts_for:
-        name = task_words.holder(task)
+        name = task_words.holder(task, reader.instead)
         return _("Svaret er sendt tilbake til %(name)s, som får en e-post om hva som må endres.", name=name)
     if task.state == "submitted":
-        return _("Svaret er sendt til godkjenning hos %(name)s.", name=task_words.holder(task))
+        return _("Svaret er sendt til godkjenning hos %(name)s.", name=task_words.holder(task, reader.instead))
     who = session.get(User, task.completed_by_id) if task.completed_by_id else None
     return task_words.what_happened(task, reader, who.name if who else "")
 

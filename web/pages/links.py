@@ -21,7 +21,7 @@ from notifications import links
 from notifications.links import Ended, Purpose
 from notifications.model import TaskLink
 from web import errors, forms
-from web.context import acting, close_session, come_by_link, db, formatter, now, person, services
+from web.context import acting, close_session, come_by_link, db, formatter, now, person, services, stand_ins
 from web.pages import link_words, meanwhile, task_input, task_views, task_words
 from web.pages.act_forms import MAX_REASON, Problem, date_given, reason_given
 from web.pages.task_views import Loaded, Written
@@ -105,9 +105,12 @@ def _loaded() -> Loaded | None:
 
 
 def _task(loaded: Loaded, written: Written | None = None, **extra: object) -> str:
-    reader = Reader(person=person(), words=formatter())
-    page = task_views.page(db(), loaded, reader, task_views.mode_of(loaded.task, person()), written)
+    page = task_views.page(db(), loaded, _reader(), task_views.mode_of(loaded.task, person()), written)
     return render_template("links/task.html", page=page, by_link=True, **_of_link(), **extra)
+
+
+def _reader() -> Reader:
+    return Reader(person=person(), words=formatter(), instead=stand_ins())
 
 
 def _of_link() -> dict[str, object]:
@@ -120,7 +123,7 @@ def _of_link() -> dict[str, object]:
 def _ended(standing: links.Standing, plain: str = "", *, saved: bool = False, asked: str = "") -> ResponseReturnValue:
     link = _link()
     loaded = _loaded()
-    about = link_words.about(db(), loaded, Reader(person=person(), words=formatter())) if loaded else ""
+    about = link_words.about(db(), loaded, _reader()) if loaded else ""
     told = link_words.of(standing, link, formatter(), about)
     happened = link_words.happened_since(db(), link, loaded, person(), formatter()) if loaded else []
     page = render_template(
@@ -150,8 +153,7 @@ def _late(loaded: Loaded | None = None, written: Mapping[str, object] | None = N
         return _here()
     if loaded is None or written is None:
         return _ended("changed" if standing == "good" else standing, meanwhile.written())
-    reader = Reader(person=person(), words=formatter())
-    text = task_words.as_plain_text(task_views.summary(loaded.form, written, loaded.inputs, reader))
+    text = task_words.as_plain_text(task_views.summary(loaded.form, written, loaded.inputs, _reader()))
     saved = standing in _WRITABLE and task_input.keep(loaded, written)
     return _ended("changed" if standing == "good" else standing, text, saved=saved)
 

@@ -185,6 +185,6 @@ def _meaning() -> dict[str, str]:
     return {
         "case": _("sakens navn"), "number": _("saksnummeret"), "community": _("helsefellesskapets navn"),
         "why": _("hvorfor mottakeren får e-posten"), "name": _("oppgavens navn"), "party": _("parten som skal svare"),
-        "due": _("fristen"), "effort": _("hvor lang tid det tar, og at en må logge inn"),
+        "due": _("fristen"), "effort": _("hvor lang tid det tar, og om en må logge inn"),
         "days": _("virkedager igjen"), "former": _("fristen før den ble flyttet"), "silent": _("de som ikke har svart"),
     }  # fmt: skip

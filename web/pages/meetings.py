@@ -17,7 +17,7 @@ from engine.errors import InvalidInput, NotAllowed, NotFound
 from engine.model import Community
 from web import moves
 from web.context import acting, calendar, community, db, formatter, person, today
-from web.pages import case_cards, moving
+from web.pages import case_cards
 from web.pages.start_views import nbsp
 
 pages = Blueprint("meetings", __name__, url_prefix="/moter")
@@ -55,7 +55,9 @@ def index() -> ResponseReturnValue:
     lists = _lists()
     coming = sorted((line.meeting for held in lists for line in held.coming), key=lambda m: m.date)
     nearest = next(iter(coming), None)
-    return render_template("meetings/index.html", lists=lists, next=nearest, may_add=moving.may_move(), active="moter")
+    return render_template(
+        "meetings/index.html", lists=lists, next=nearest, may_add=moves.may_move(person()), active="moter"
+    )
 
 
 def _lists() -> list[BodyMeetings]:
@@ -96,7 +98,7 @@ def show(id: str) -> ResponseReturnValue:
     return render_template(
         "meetings/show.html", meeting=meeting, cases=found, summary=case_cards.in_words(found),
         papers=calendar().working_days_before(meeting.date, meeting.body.paper_working_days),
-        over=meeting.date < today(), may_move=moving.may_move() and meeting.date >= today(), active="moter",
+        over=meeting.date < today(), may_move=moves.may_move(person()) and meeting.date >= today(), active="moter",
     )  # fmt: skip
 
 
@@ -119,7 +121,7 @@ class Written:
 @pages.route("/nytt", methods=["GET", "POST"])
 def add() -> ResponseReturnValue:
     """Add a meeting; what is odd about its date is said once before it is kept."""
-    if not moving.may_move():
+    if not moves.may_move(person()):
         raise NotAllowed(_("Bare sekretariatet legger til møter. Spør dem."))
     if request.method == "GET":
         return _ask(Written(body=request.args.get("organ", "")))

@@ -37,6 +37,7 @@ _WORDS = {
     "form": ("Skjemaet finnes ikke.", "Velg et skjema som ligger i utkastet, eller lag det."),
     "performer": ("Ingen har oppgaven.", "Legg den i en rolle, eller skriv hvem som har den."),
     "group": ("Gruppen finnes ikke.", "Velg en gruppe som finnes."),
+    "telling": ("Noe om e-postene er feil skrevet.", "Rett egenskapen, eller fjern den."),
     "due": ("Oppgaven mangler frist.", "Skriv en frist."),
     "service": ("Tjenesteoppgaven sier ikke hva den skal gjøre.", "Skriv en funksjon eller et uttrykk."),
     "function": ("Funksjonen finnes ikke.", "Velg en funksjon som finnes."),

@@ -162,6 +162,18 @@ _TASKS = {
     "The priority * is no whole number; the task gets the usual one.": (
         "Prioriteten {0} er ikke et helt tall.", "Skriv et helt tall, eller la feltet stå tomt.",
     ),
+    "When people are written to can't be *.": (
+        "Når vi skriver, kan ikke være {0}.", "Skriv «at once», «daily 15» eller «weekly 0 8».",
+    ),
+    "The reminders * are no numbers of working days.": (
+        "Påminnelsene ({0}) er ikke antall virkedager.", "Skriv hele tall med komma, for eksempel 10,3,0.",
+    ),
+    "* is *, which is no whole number.": ("{0} er {1}, som ikke er et helt tall.", "Skriv et helt tall."),
+    "There is no role * that could be told who is silent.": (
+        "Rollen {0}, som skal få vite hvem som ikke svarer, finnes ikke.", "Skriv id-en til en rolle.",
+    ),
+    "* stands without *.": ("{0} er skrevet uten {1}.", "Skriv teksten på bokmål også."),
+    "* means nothing in *.": ("{0} kan ikke brukes i {1}.", "Bruk {name}, {due}, {case} og {party}."),
     "There is no form *.": ("Skjemaet {0} finnes ikke.", "Velg et skjema som ligger i utkastet, eller lag det."),
     "The service task names no function.": (
         "Tjenesteoppgaven sier ikke hva den skal gjøre.", "Skriv en funksjon eller et uttrykk.",

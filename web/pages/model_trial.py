@@ -17,7 +17,7 @@ from engine.errors import ElementFailed, EngineError, ModelRefused
 from engine.model import Community, ProcessDefinition
 from web import plans
 from web.commands import START_NAMES
-from web.context import calendar, community, db, now, person, today
+from web.context import calendar, community, db, now, person, services, today
 from web.model_trials import trial
 from web.pages import agreement_tree, incident_words, model_words, start_plan, start_views
 from web.pages.model_drafts import pages
@@ -58,7 +58,7 @@ def _rehearsed(session: Session, definition: ProcessDefinition) -> dict[str, obj
         return view | {"error": _("Velg hvem som skal ha rollen %(names)s.", names=", ".join(missing))}
     try:
         prepared = starting.prepare(session, own, state.request(), now=now())
-        planned = plans.plan_for(session, own, prepared, now=now())
+        planned = plans.plan_for(session, own, prepared, now=now(), settings=services().notifications)
     except EngineError as error:
         return view | {"error": _why(error)}
     return view | _planned(planned, prepared)

@@ -8,15 +8,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from agreements import more_time, moving
+from agreements import more_time, moving, standings
 from agreements.model import MoreTimeRequest
-from agreements.moving import Preview
 from engine import identity
 from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
 from engine.model import ProcessInstance
 from web.context import acting, db, formatter, now, person, today
-from web.formatting import liste
-from web.pages import case_facts, case_status, moving_views, task_words
+from web.pages import moving_views, task_words
 from web.pages.act_forms import MAX_REASON, Problem, date_given, reason_given, revision_seen
 from web.pages.moving import tried_out
 
@@ -95,7 +93,7 @@ def answer(public_id: str) -> ResponseReturnValue:
     if request.form.get("vist") != day.isoformat():
         return _show(found, day)  # another day than the one whose effect was seen
     reason = request.form.get("reason", "").strip()[:MAX_REASON]
-    done = _("%(whom)s har fått ny frist: %(day)s.", whom=case_status.asked(found.task), day=formatter().dato(day))
+    done = _("%(whom)s har fått ny frist: %(day)s.", whom=standings.asked(found.task), day=formatter().dato(day))
     return _answered(
         found,
         done,
@@ -134,19 +132,8 @@ def _show(found: MoreTimeRequest, day: date, problems: Sequence[Problem] = ()) -
     change = moving.of_case(found.instance, due_dates={found.task_id: day})
     tried = tried_out(change)
     text = render_template(
-        "moving/answer.html", asked=found, whom=case_status.asked(found.task), day=day, effects=_effects(found, tried),
+        "moving/answer.html", asked=found, whom=standings.asked(found.task), day=day,
+        effects=moving_views.of_more_time(db(), found.instance, tried, formatter()),
         problems=problems, typed=request.form, max_reason=MAX_REASON, instance=found.instance, active="saker",
     )  # fmt: skip
     return text, 422 if problems else 200
-
-
-def _effects(found: MoreTimeRequest, tried: Preview) -> list[str]:
-    """What the new date does to the rest of the case."""
-    words = formatter()
-    case = tried.cases[0]
-    worse = [*moving_views.impossible(tried, words), *moving_views.tighter(tried, words)]
-    if case.outcome.broken or case.outcome.stopped:
-        return worse
-    dates = [f"{b.name} {words.dag(b.day)}" for b in case_facts.dates_of(db(), found.instance) if b.day >= words.today]
-    kept = [_("Rekkes som før: %(dates)s.", dates=liste(dates))] if dates else []
-    return [*kept, *worse]

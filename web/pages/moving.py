@@ -15,7 +15,7 @@ from engine import hand_dates, process_instances
 from engine.errors import InvalidInput, NotAllowed, NotOpen, Stale
 from engine.model import ProcessInstance
 from web.context import acting, calendar, community, db, formatter, now, person, services, today
-from web.moves import SECRETARIAT, world
+from web.moves import may_move, world
 from web.pages import act_forms, moving_views
 from web.pages.act_forms import MAX_REASON, Problem, reason_given
 
@@ -28,15 +28,10 @@ def _signed_in() -> None:
         abort(401)
 
 
-def may_move() -> bool:
-    """May they move meetings?"""
-    return person().is_admin or SECRETARIAT in person().group_keys
-
-
 @pages.route("/moter/<id>/flytt", methods=["GET", "POST"])
 def meeting(id: str) -> ResponseReturnValue:
     """Choose a day; see what follows; move the meeting."""
-    if not may_move():
+    if not may_move(person()):
         raise NotAllowed(_("Bare sekretariatet flytter møter. Spør dem."))
     found = bodies.find_meeting(db(), community(), id)
     text = request.values.get("til", "").strip()

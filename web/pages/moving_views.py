@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -12,16 +12,11 @@ from agreements import bodies
 from agreements.model import Meeting
 from agreements.moving import CasePreview, Choice, Option, Outcome, Preview
 from engine.calendar import Calendar
-from engine.model import User
+from engine.model import ProcessInstance, User
 from engine.planning import PlannedStep
-from notifications.rules import kind
-from web.formatting import Formatter, antall, liste
-from web.moves import PlannedMail
+from web.formatting import Formatter, antall, liste, sitat
+from web.pages import case_facts, moving_waits
 from web.pages.start_views import nbsp
-
-#: So many names stand in a row of a table; more are counted.
-_NAMES = 3
-
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
@@ -74,9 +69,16 @@ class PreviewView:
     """Everything that the page of a move shows."""
 
     choices: tuple[ChoiceView, ...]
+    #: What can't be done as chosen, in sentences.
+    impossible: tuple[str, ...]
     groups: tuple[GroupView, ...]
+    #: What moves beside the steps.
+    waits: tuple[moving_waits.Group, ...]
     notes: tuple[str, ...]
+    #: Names, with the deputy of whoever is away.
     told: tuple[str, ...]
+    #: One to each person.
+    letters: int
     #: Planned mails that move along.
     mails: int
     token: str
@@ -84,7 +86,7 @@ class PreviewView:
     @property
     def told_words(self) -> str:
         """ "23 personer får én e-post hver"."""
-        return antall(len(self.told), _("person"), _("personer"), stor=True)
+        return antall(self.letters, _("person"), _("personer"), stor=True)
 
 
 def view(session: Session, tried: Preview, original: Preview, *, words: Formatter, calendar: Calendar) -> PreviewView:
@@ -92,18 +94,30 @@ def view(session: Session, tried: Preview, original: Preview, *, words: Formatte
     names = _names(session, tried)
     return PreviewView(
         choices=tuple(_choice(case, words) for case in tried.cases if case.choice is not None),
+        impossible=tuple(impossible(tried, words)),
         groups=tuple(_group(case, names, words) for case in tried.cases if case.outcome.moved),
-        notes=(*_about_meeting(session, tried, words, calendar), *impossible(tried, words), *tighter(tried, words)),
-        told=tuple(names[person] for person in tried.told if person in names),
-        mails=sum(_mails_moved(case) for case in tried.cases),
+        waits=moving_waits.groups(session, tried, names, words),
+        notes=(*_about_meeting(session, tried, words, calendar), *tighter(tried, words)),
+        told=tuple(sorted(names[person] for person in tried.concerned if person in names)),
+        letters=sum(person in names for person in tried.told),
+        mails=sum(moving_waits.reminders_moved(case) for case in tried.cases),
         token=original.token,
     )
 
 
 def _names(session: Session, tried: Preview) -> dict[int, str]:
-    people = {person for case in tried.cases for step in case.outcome.moved for person in step.people}
-    query = select(User.id, User.name).where(User.id.in_({*people, *tried.invited}), User.active).order_by(User.name)
-    return {row.id: row.name for row in session.execute(query)}
+    """Whoever is away bears the name of their deputy too, who gets the mail."""
+    ids = {*tried.concerned, *tried.told}
+    query = select(User.id, User.name).where(User.id.in_(ids), User.active)
+    own = {row.id: row.name for row in session.execute(query)}
+    return {person: _with_deputy(person, own, tried) for person in own}
+
+
+def _with_deputy(person: int, own: Mapping[int, str], tried: Preview) -> str:
+    deputy = own.get(tried.reader(person), "")
+    if tried.reader(person) == person or not deputy:
+        return own[person]
+    return _("%(name)s (stedfortreder: %(deputy)s)", name=own[person], deputy=deputy)
 
 
 # --- choices ----------------------------------------------------------------------------------------------------------
@@ -124,7 +138,7 @@ def _choice(case: CasePreview, words: Formatter) -> ChoiceView:
     else:
         text += " " + _("Steget kan først åpne %(day)s.", day=words.dag(broken.opens))
     if others:
-        text += " " + _("Det samme gjelder %(steps)s.", steps=liste([f"«{name}»" for name in others]))
+        text += " " + _("Det samme gjelder %(steps)s.", steps=liste([sitat(name) for name in others]))
     return ChoiceView(
         case=case.public_id, title=case.title, heading=_("«%(step)s» kan ikke følge med", step=first[1].name),
         text=text, options=tuple(_option(option, choice, chosen, words) for option in choice.options), shown=chosen,
@@ -134,7 +148,7 @@ def _choice(case: CasePreview, words: Formatter) -> ChoiceView:
 def _option(option: Option, choice: Choice, chosen: str, words: Formatter) -> OptionView:
     best = " " + _("(anbefalt)") if option is choice.options[0] and option.works else ""
     if option.kind == "follow":
-        late = liste([f"«{step.name}»" for step in option.outcome.broken])
+        late = liste([sitat(step.name) for step in option.outcome.broken])
         day = words.dag(choice.movers[0][1].due or choice.movers[0][1].opens)
         label = _("La fristen bli %(day)s", day=day)
         note = _("Da åpner %(steps)s etter sin egen frist.", steps=late)
@@ -170,10 +184,7 @@ def _set_by_hand(case: CasePreview) -> list[PlannedStep]:
 
 def people(ids: Iterable[int], names: Mapping[int, str]) -> str:
     """Who is told, by name where they are few."""
-    found = [names[person] for person in ids if person in names]
-    if len(found) > _NAMES:
-        return antall(len(found), _("person"), _("personer"))
-    return liste(found)
+    return moving_waits.counted([names[person] for person in ids if person in names])
 
 
 def _unchanged(outcome: Outcome) -> str:
@@ -181,19 +192,26 @@ def _unchanged(outcome: Outcome) -> str:
     if not kept:
         return ""
     listed = (
-        liste([f"«{name}»" for name in kept])
-        if len(kept) <= _NAMES
+        liste([sitat(name) for name in kept])
+        if len(kept) <= moving_waits.NAMES
         else _("fra «%(first)s» til «%(last)s»", first=kept[0], last=kept[-1])
     )
     count = antall(len(kept), _("steg"), _("steg"), "ett")
-    return _("Uendret: %(count)s, %(listed)s. Ingen får e-post om dem.", count=count, listed=listed)
+    return _("Uendret: %(count)s, %(listed)s. Ingen får e-post om dette.", count=count, listed=listed)
 
 
-def _mails_moved(case: CasePreview) -> int:
-    now: Mapping[PlannedMail, datetime] = case.seen
-    then: Mapping[PlannedMail, datetime] = case.outcome.seen
-    moved = [mail for mail, at in then.items() if mail in now and now[mail] != at]
-    return sum(kind(rule) in ("reminder", "overdue") for _task, rule, _person in moved)
+# --- more time for one ------------------------------------------------------------------------------------------------
+
+
+def of_more_time(session: Session, instance: ProcessInstance, tried: Preview, words: Formatter) -> list[str]:
+    """What more time for one task does to the rest of the case."""
+    outcome = tried.cases[0].outcome
+    worse = [*impossible(tried, words), *tighter(tried, words)]
+    if outcome.broken or outcome.stopped:
+        return worse
+    dates = [f"{b.name} {words.dag(b.day)}" for b in case_facts.dates_of(session, instance) if b.day >= words.today]
+    kept = [_("Rekkes som før: %(dates)s.", dates=liste(dates))] if dates else []
+    return [*kept, *worse]
 
 
 # --- what is worth knowing --------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 Nothing is stored. A mail's address says what was rehearsed and when; who asks for it later has it rehearsed again.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,11 +15,11 @@ from flask_login import current_user
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from agreements import bodies, starting
-from engine import identity
+from engine import identity, reasons
 from engine.errors import InvalidInput, NotAllowed
-from engine.model import ProcessInstance
 from web import rehearsal_scenarios, rehearsals
 from web.context import calendar, community, db, formatter, now, person, services
+from web.keeping import Kept
 from web.pages import rehearsal_views, start_state
 from web.rehearsal_scenarios import OUTCOME, Known, Wishes
 from web.rehearsals import Lived, RehearsedMail
@@ -36,25 +35,8 @@ _MAIL_POLICY = (
 _SIZE = 8
 
 
-class _Kept:
-    """The latest rehearsals of this process, so that opening a mail does not rehearse the year again."""
-
-    def __init__(self) -> None:
-        self._held, self._lock = dict[object, Lived](), threading.Lock()
-
-    def get(self, key: object, rehearse: Callable[[], Lived]) -> Lived:
-        with self._lock:
-            found = self._held.get(key)
-        if found is None:
-            found = rehearse()
-            with self._lock:
-                while len(self._held) >= _SIZE:
-                    self._held.pop(next(iter(self._held)))
-                self._held[key] = found
-        return found
-
-
-_kept = _Kept()
+#: So that opening a mail does not rehearse the year again.
+_kept = Kept[Lived](_SIZE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,14 +134,10 @@ def _case(public_id: str) -> _Subject:
         )  # fmt: skip
 
     return _Subject(
-        key=f"{instance.public_id}:{instance.revision}", title=instance.title, known=known, facts=_facts(instance),
-        lived=lived, endpoint="rehearsal.of_case", address={"id": public_id},
+        key=f"{instance.public_id}:{instance.revision}", title=instance.title, known=known,
+        facts=reasons.facts_of(instance), lived=lived, endpoint="rehearsal.of_case", address={"id": public_id},
         back=url_for("cases.show", id=public_id), back_words=instance.title, started=True,
     )  # fmt: skip
-
-
-def _facts(instance: ProcessInstance) -> dict[str, date]:
-    return {name: date.fromisoformat(day) for name, day in instance.facts.items()}
 
 
 # --- both -------------------------------------------------------------------------------------------------------------

@@ -174,6 +174,8 @@ def _letters(events: Iterable[Event], mails: Sequence[RehearsedMail]) -> Iterato
     for same in groups.values():
         names = [mail.to for mail in same]
         to = liste(names) if len(names) <= _NAMED else _("%(count)s personer", count=tallord(len(names)))
+        if len({mail.subject for mail in same}) > 1:
+            to = _("%(who)s, hver med sitt emne", who=to)
         yield Letter(mail=same[0], to=to, others=tuple(same[1:]))
 
 

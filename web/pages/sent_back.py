@@ -15,6 +15,7 @@ from engine import identity
 from engine.model import ProcessInstance
 from engine.planning import PlannedStep
 from web.context import db, formatter, now, person, services
+from web.formatting import antall
 from web.moves import world
 from web.pages import act_forms, moving
 
@@ -97,7 +98,8 @@ def _short_of_time(offer: Offer) -> str:
     late = [step for step in _steps(offer).values() if _is_short(step)]
     if not late:
         return _("Alle stegene får tiden de bør ha.")
-    return _("%(n)s steg får kortere tid enn de bør ha.", n=len(late))
+    steps = antall(len(late), _("steg"), _("steg"), "ett", stor=True)
+    return _("%(steps)s får kortere tid enn anbefalt.", steps=steps)
 
 
 def _is_short(step: PlannedStep) -> bool:

@@ -2,22 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from agreements.chains import Missed
 from agreements.findings import Finding, Proposal
-from agreements.reaching import Reach
 from agreements.starting import Prepared
 from engine import deployments, hand_dates
 from engine.calendar import Calendar
 from engine.errors import InvalidInput
 from engine.model import ProcessDefinition, ProcessInstance
-from web.formatting import antall, dag, dato, liste, tallord
+from web.formatting import dag, dato, liste, tallord
 from web.pages import start_state
 from web.pages.start_state import StartState
 from web.pages.start_views import nbsp
@@ -77,34 +75,6 @@ def require_steps(session: Session, definition: ProcessDefinition, places: Itera
     specification = deployments.compiled(session, unborn).specification
     for place in places:
         hand_dates.require_step(specification, place)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReachView:
-    """The earliest way through the bodies in words, and what it costs to miss a meeting."""
-
-    way: tuple[str, ...]
-    missed: tuple[str, ...]
-
-
-def reach_words(reach: Reach, names: Mapping[str, str], today: date) -> ReachView:
-    """Meetings as "AU 5. november"; no way where none of the known meetings can be reached."""
-    chain = reach.chain.links if reach.chain else ()
-    return ReachView(
-        way=tuple(f"{names.get(link.body, link.body)} {dag(link.date, today=today)}" for link in chain),
-        missed=tuple(_missed(missed, names, today) for missed in reach.missed),
-    )
-
-
-def _missed(missed: Missed, names: Mapping[str, str], today: date) -> str:
-    body = names.get(missed.body, missed.body)
-    link = missed.instead.at(missed.body) if missed.instead else None
-    if link is None or missed.days is None:
-        return _("Rekker dere ikke %(body)s, er det ikke lagt inn noe senere møte å ta i stedet.", body=body)
-    text = _("Rekker dere ikke %(body)s, er neste mulige møte %(day)s.", body=body, day=dag(link.date, today=today))
-    days = antall(missed.days, _("dag"), _("dager"))
-    later = _("Saken blir ferdig %(days)s senere.", days=days)
-    return f"{text} {later}" if missed.days else text
 
 
 @dataclass(frozen=True, kw_only=True)

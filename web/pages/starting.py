@@ -20,9 +20,11 @@ from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed
 from engine.forms import Answers, FieldError
 from engine.model import Community, ProcessDefinition, User
 from web import forms, plans
-from web.context import acting, calendar, community, db, now, person, today
-from web.pages import agreement_tree, start_plan, start_state, start_views
+from web.context import acting, calendar, community, db, formatter, now, person, services, today
+from web.keeping import Kept
+from web.pages import agreement_tree, start_plan, start_reach, start_state, start_views
 from web.pages.start_state import StartState
+from web.plans import CasePlan
 
 pages = Blueprint("starting", __name__, url_prefix=start_state.PATH)
 
@@ -30,6 +32,8 @@ pages = Blueprint("starting", __name__, url_prefix=start_state.PATH)
 _WHEN = ("ssu", "au", "meeting")
 _WHO = ("parties", "reviewers", "hearing_bodies", "role-")
 TITLE = "_tittel"
+#: The plans that readers have before them: starting a case does not rehearse it again.
+_shown = Kept[CasePlan](32)
 
 
 @pages.before_request
@@ -234,7 +238,9 @@ def plan() -> ResponseReturnValue:
         return _send_back(error, state)
     if prepared.problems:
         return _send_back(InvalidAnswers(prepared.problems), state)
-    return _decide(state, prepared) if request.method == "POST" else _show_plan(state, prepared)
+    if request.method == "POST":
+        return _decide(state, prepared)
+    return _show_plan(state, prepared, _shown.put(_key(state, prepared), _plan(prepared)))
 
 
 def _decide(state: StartState, prepared: Prepared) -> ResponseReturnValue:
@@ -247,10 +253,20 @@ def _decide(state: StartState, prepared: Prepared) -> ResponseReturnValue:
     if request.form.get("datoer") != _dates(prepared):
         flash(_("Et møte er flyttet mens du så på planen. Se over den på nytt."), "warning")
         return redirect(url_for("starting.plan"), 303)
-    findings = plans.plan_for(db(), community(), prepared, now=now()).findings
-    if findings and not state.reason:
-        return _show_plan(state, prepared, error=_("Skriv hvorfor saken skal starte likevel."))
-    return _start(state.request(), state.reason, findings)
+    # What was shown is what is decided on.
+    planned = _shown.get(_key(state, prepared), lambda: _plan(prepared))
+    if planned.findings and not state.reason:
+        return _show_plan(state, prepared, planned, error=_("Skriv hvorfor saken skal starte likevel."))
+    return _start(state.request(), state.reason, planned.findings)
+
+
+def _plan(prepared: Prepared) -> CasePlan:
+    return plans.plan_for(db(), community(), prepared, now=now(), settings=services().notifications, owner=person())
+
+
+def _key(state: StartState, prepared: Prepared) -> object:
+    """Whose plan of which choices it is."""
+    return services().database.url, person().key, repr(state.request()), repr(sorted(prepared.facts.items()))
 
 
 def _replan(state: StartState, prepared: Prepared, proposals: Sequence[str]) -> ResponseReturnValue:
@@ -283,8 +299,7 @@ def _start(wanted: StartRequest, reason: str, findings: Sequence[Finding]) -> Re
     return start_state.forget(make_response(redirect(target, 303)))
 
 
-def _show_plan(state: StartState, prepared: Prepared, error: str = "") -> ResponseReturnValue:
-    planned = plans.plan_for(db(), community(), prepared, now=now())
+def _show_plan(state: StartState, prepared: Prepared, planned: CasePlan, error: str = "") -> ResponseReturnValue:
     first = min(planned.steps, key=lambda step: step.opens, default=None)
     page = render_template(
         "starting/plan.html",
@@ -297,7 +312,6 @@ def _show_plan(state: StartState, prepared: Prepared, error: str = "") -> Respon
         mails=start_plan.mails(planned, calendar()),
         parties_hear=start_plan.parties_hear(planned, prepared),
         dates=_dates(prepared),
-        reach=_reach(state, prepared),
         reason=state.reason,
         error=error,
         active="saker",
@@ -305,12 +319,19 @@ def _show_plan(state: StartState, prepared: Prepared, error: str = "") -> Respon
     return page, 422 if error else 200
 
 
-def _reach(state: StartState, prepared: Prepared) -> start_plan.ReachView | None:
-    """The earliest meetings and the price of missing one, when asked for: it lives a plan for each that is tried."""
-    if "tidligst" not in request.args or "ssu" not in prepared.facts:
-        return None
+@pages.get("/plan/tidligst")
+def earliest() -> ResponseReturnValue:
+    """The earliest meetings from today, and the price of missing one: a plan is lived for each that is tried."""
+    begun = _begun()
+    if begun is None or not begun[0].who_is_chosen:
+        return redirect(url_for("starting.who") if begun else url_for("starting.what"))
+    state, definition, needed = begun
     names = {body.key: body.short_name for body in bodies.all_of(db(), community())}
-    return start_plan.reach_words(reaching.reach(db(), community(), state.request(), now=now()), names, today())
+    found = reaching.reach(db(), community(), state.request(), now=now())
+    return render_template(
+        "starting/earliest.html", reach=start_reach.in_words(found, names, formatter()),
+        title=_title(definition, needed, state), active="saker",
+    )  # fmt: skip
 
 
 def _dates(prepared: Prepared) -> str:

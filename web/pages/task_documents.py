@@ -101,7 +101,7 @@ def add(
     held = user_tasks.hold(session, task_id)
     user_tasks.require_open(held, None)
     owner = identity.owns(actor, held.instance)
-    if not (task_words.fills(actor, held.task) or held.task.approver_id == actor.id or owner):
+    if not (task_words.fills(actor, held.task) or held.task.approver_id in actor.acts_for or owner):
         raise NotAllowed(_("Bare den som har oppgaven, kan legge ved filer."))
     if to_case and not owner:
         raise NotAllowed(_("Bare den som styrer saken, kan legge filer ved saken."))
@@ -114,8 +114,9 @@ def add(
         )  # fmt: skip
         session.add(document)
         history.record(
-            session, held.instance, "document-added", now=now, actor_id=actor.id, task_id=task_id,
-            item=held.task.item, document=document.public_id,
+            session, held.instance, "document-added", now=now, actor_id=actor.id,
+            on_behalf_of_id=user_tasks.for_whom(actor, held), task_id=task_id, item=held.task.item,
+            document=document.public_id,
         )  # fmt: skip
         kept.append(document.public_id)
     return kept

@@ -152,7 +152,7 @@ def _counted(session: Session, reader: Reader, sunday: date) -> tuple[int, int, 
 
 def _standing(session: Session, person: Person) -> list[Standing]:
     """The person's own cases that stand still, those that stood first on top."""
-    own = (ProcessInstance.owner_id == person.id) | ProcessInstance.owner_group_id.in_(person.group_ids)
+    own = identity.steered_instances(person)
     here = (ProcessInstance.community_id == person.community_id) & (ProcessInstance.state == "active")
     query = (
         select(ProcessInstance.public_id, ProcessInstance.title, func.max(Incident.retry_at).label("retry_at"))
@@ -208,11 +208,11 @@ def _about(task: UserTask, reader: Reader) -> str:
     if name := task_words.in_place_of(reader.person, task):
         sentences.append(_("Du er stedfortreder for %(name)s.", name=name))
     if task.state == "open" and task.approver_id == reader.person.id != task.assignee_id:
-        sentences.append(_("%(name)s fyller ut, du godkjenner.", name=task_words.holder(task)))
+        sentences.append(_("%(name)s fyller ut, du godkjenner.", name=task_words.holder(task, reader.instead)))
     elif task.state == "submitted" and task.approver_id in reader.person.acts_for and task.assignee is not None:
         sentences.append(_("%(name)s har fylt ut, du godkjenner.", name=task.assignee.name))
     elif task.state == "submitted":
-        sentences.append(_("%(name)s godkjenner.", name=task_words.holder(task)))
+        sentences.append(_("%(name)s godkjenner.", name=task_words.holder(task, reader.instead)))
     elif task.state == "open" and task_words.is_overdue(task, reader.today):
         sentences.append(_("Du kan fortsatt svare."))
     return ". ".join(s.rstrip(".") for s in sentences) + ("." if len(sentences) > 1 else "")

@@ -3,7 +3,7 @@
 Nothing here reads the database: tasks come with their people and step loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from flask_babel import ngettext
 from engine.identity import Person
 from engine.model import UserTask
 from web.formatting import Formatter, antall, tallord
+from web.pages.case_status import with_deputy
 
 
 class Status(NamedTuple):
@@ -30,6 +31,8 @@ class Reader:
 
     person: Person
     words: Formatter
+    #: Ids of those who are away now -> the name of who stands in for them, empty for nobody.
+    instead: Mapping[int, str]
 
     @property
     def today(self) -> date:
@@ -48,12 +51,12 @@ def fills(person: Person, task: UserTask) -> bool:
     return task.candidate_group_id in person.acts_in
 
 
-def holder(task: UserTask) -> str:
-    """Who has the ball: a person's or a group's name; empty when nobody has."""
+def holder(task: UserTask, instead: Mapping[int, str]) -> str:
+    """Who has the ball: a person's name, with who stands in for them, or a group's; empty when nobody has."""
     if task.state == "submitted" and task.approver is not None:
-        return task.approver.name
+        return with_deputy(task.approver, instead)
     if task.assignee is not None:
-        return task.assignee.name
+        return with_deputy(task.assignee, instead)
     return task.candidate_group.name if task.candidate_group is not None else ""
 
 
@@ -87,7 +90,7 @@ def status(task: UserTask, reader: Reader) -> Status:
         return Status(_("Venter på godkjenning"), "venter", "neutral")
     if is_overdue(task, reader.today):
         return Status(_("Frist gått ut"), "varsel", "danger")
-    return _open_status(task, reader.person)
+    return _open_status(task, reader)
 
 
 _ENDED = {
@@ -98,17 +101,17 @@ _ENDED = {
 }
 
 
-def _open_status(task: UserTask, person: Person) -> Status:
+def _open_status(task: UserTask, reader: Reader) -> Status:
     has_draft = task.state == "open" and task.draft_saved_at is not None
-    if ball_is_with(person, task):
+    if ball_is_with(reader.person, task):
         if has_draft:
             return Status(_("Utkast lagret"), "utkast", "info")
         return Status(_("Venter på deg"), "ditt", "accent")
     if task.assignee_id is None:
         return Status(_("Ledig"), "gruppe", "neutral")
     if has_draft:
-        return Status(_("Utkast hos %(name)s", name=holder(task)), "utkast", "info")
-    return Status(_("Venter på %(name)s", name=holder(task)), "venter", "neutral")
+        return Status(_("Utkast hos %(name)s", name=holder(task, reader.instead)), "utkast", "info")
+    return Status(_("Venter på %(name)s", name=holder(task, reader.instead)), "venter", "neutral")
 
 
 def why(task: UserTask, person: Person) -> str:
@@ -154,12 +157,12 @@ def what_happened(task: UserTask, reader: Reader, who: str = "") -> str:
     if task.instance.state == "suspended":
         return _("Saken er satt på vent. Du kan svare når den fortsetter.")
     if task.state == "submitted":
-        return _("Svaret er alt sendt til godkjenning hos %(name)s.", name=holder(task))
+        return _("Svaret er alt sendt til godkjenning hos %(name)s.", name=holder(task, reader.instead))
     if task.state == "pending":
         return _("Det er ikke dere som står for tur ennå.")
     if task.instance.state != "active":
         return _("Saken er stanset eller avsluttet.")
-    return _("%(name)s har oppgaven nå.", name=holder(task) or _("En annen"))
+    return _("%(name)s har oppgaven nå.", name=holder(task, reader.instead) or _("En annen"))
 
 
 def odd_day(d: date, words: Formatter) -> str:

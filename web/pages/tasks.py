@@ -13,7 +13,7 @@ from engine.errors import EngineError, InvalidAnswers, InvalidInput, NotAllowed,
 from engine.model import User
 from notifications import links
 from web import forms
-from web.context import acting, close_session, db, formatter, now, person, services
+from web.context import acting, close_session, db, formatter, now, person, services, stand_ins
 from web.pages import (
     meanwhile,
     respondents,
@@ -48,7 +48,7 @@ def _from_script() -> bool:
 
 
 def _reader() -> Reader:
-    return Reader(person=person(), words=formatter())
+    return Reader(person=person(), words=formatter(), instead=stand_ins())
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """A year by body and by person: every step of running cases that is theirs, drawn and listed."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from agreements import bodies
@@ -21,13 +21,13 @@ from web.context import calendar, community, db, formatter, person
 from web.formatting import Formatter
 from web.pages import case_timeline
 from web.pages.case_timeline import Stage
-from web.timeline import Drawing
+from web.timeline import Drawing, Row
 
 pages = Blueprint("year", __name__)
 
-#: Cases whose plans are looked at, the ones with the nearest deadlines first; each is rehearsed once while it stays.
+#: Cases of one page: each plan is rehearsed, once while it stays.
 CASES = 40
-#: Rows that a drawing of a whole year has room for; the list has them all.
+#: Rows of one drawing, so that it fits a page of paper.
 ROWS = 24
 
 
@@ -53,15 +53,25 @@ class Whose:
 
 
 @dataclass(frozen=True, kw_only=True)
-class YearView:
-    """The page."""
+class Part:
+    """One of the year's drawings, with what it is called and what it shows in words."""
 
     title: str
     about: str
-    drawing: Drawing | None
+    drawing: Drawing
+
+
+@dataclass(frozen=True, kw_only=True)
+class YearView:
+    """The page: of `running` cases in order, those from `first` to `last`, counted from 1."""
+
+    title: str
+    about: str
+    parts: tuple[Part, ...]
     entries: tuple[Entry, ...]
-    left_out: int
-    meetings: tuple[tuple[str, date], ...]
+    first: int
+    last: int
+    running: int
 
 
 @pages.get("/aret")
@@ -74,10 +84,10 @@ def show() -> ResponseReturnValue:
     all_bodies = [body for body in bodies.all_of(db(), community()) if body.group is not None]
     people = _people(db(), person())
     whose = _whose(db(), all_bodies, people)
-    view = _view(db(), whose, year, calendar(), words)
+    view = _view(db(), whose, year, request.args.get("fra", 1, type=int), calendar(), words)
     return render_template(
         "cases/year.html", view=view, year=year, bodies=all_bodies, people=people, whose=whose,
-        body=request.args.get("organ", ""), person_key=request.args.get("person", ""), active="saker",
+        body=request.args.get("organ", ""), person_key=request.args.get("person", ""), active="saker", page_size=CASES,
     )  # fmt: skip
 
 
@@ -101,32 +111,70 @@ def _whose(session: Session, all_bodies: Iterable[Body], people: Iterable[User])
 # --- the year ---------------------------------------------------------------------------------------------------------
 
 
-def _view(session: Session, whose: Whose, year: int, calendar: Calendar, words: Formatter) -> YearView:
-    cases = list(_cases(session, person()))
+def _view(session: Session, whose: Whose, year: int, first: int, calendar: Calendar, words: Formatter) -> YearView:
+    running = _running(session, person())
+    first = max(1, first) if first <= running else 1
+    cases = _cases(session, person(), first)
     found = [
-        (stage, case) for case in cases[:CASES] for stage in _stages(session, case, whose, calendar)
+        (stage, case) for case in cases for stage in _stages(session, case, whose, calendar)
         if _years(stage, calendar) & {year}
     ]  # fmt: skip
     found.sort(key=lambda pair: _opens(pair[0], calendar))
-    rows = [case_timeline.row_of(stage, f"{stage.name}: {case.title}", calendar, words) for stage, case in found]
-    meetings = _meetings(session, whose.body, year)
-    drawing = case_timeline.drawn([row for row in rows if row is not None][:ROWS], dict(meetings), words)
+    title = _("Året %(year)s for %(name)s", year=year, name=whose.name)
+    about = _("%(count)s steg i %(cases)s saker. Alle datoene står også i listen under.", count=len(found),
+              cases=len({case.id for _stage, case in found}))  # fmt: skip
+    drawings = _drawings(_rows(found, calendar, words), _meetings(session, whose.body, year), words)
     return YearView(
-        title=_("Året %(year)s for %(name)s", year=year, name=whose.name),
-        about=_("%(count)s steg i %(cases)s saker. Alle datoene står også i listen under.", count=len(found),
-                cases=len({case.id for _stage, case in found})),
-        drawing=drawing,
+        title=title, about=about, parts=tuple(_parts(drawings, title, about)),
         entries=tuple(_entry(stage, case, calendar) for stage, case in found),
-        left_out=max(0, len(cases) - CASES),
-        meetings=meetings,
+        first=first, last=first + len(cases) - 1, running=running,
     )  # fmt: skip
 
 
-def _cases(session: Session, reader: Person) -> Iterator[ProcessInstance]:
-    """Running cases that the reader sees, those with the nearest wake first."""
+def _rows(
+    found: Sequence[tuple[Stage, ProcessInstance]], calendar: Calendar, words: Formatter
+) -> list[tuple[str, Row]]:
+    """Each dated step with its case's title: case by case, the one that begins first on top."""
+    begun = {case.id: place for place, (_stage, case) in reversed(list(enumerate(found)))}
+    by_case = sorted(found, key=lambda pair: begun[pair[1].id])
+    rows = [(case.title, case_timeline.row_of(stage, stage.name, calendar, words)) for stage, case in by_case]
+    return [(case, row) for case, row in rows if row is not None]
+
+
+def _drawings(rows: Sequence[tuple[str, Row]], meetings: Sequence[tuple[str, date]], words: Formatter) -> list[Drawing]:
+    """The rows in drawings that each fit a page."""
+    sheets = [list(_with_headings(rows[at : at + ROWS])) for at in range(0, len(rows), ROWS)]
+    drawings = [case_timeline.drawn(sheet, dict(meetings), words) for sheet in sheets]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def _with_headings(rows: Sequence[tuple[str, Row]]) -> Iterator[Row]:
+    """The rows, each case's title above its first one."""
+    above = ""
+    for case, row in rows:
+        yield replace(row, heading=case) if case != above else row
+        above = case
+
+
+def _parts(drawings: Sequence[Drawing], title: str, about: str) -> Iterator[Part]:
+    """The drawings with their names, numbered where there are several."""
+    for number, drawing in enumerate(drawings, start=1):
+        several = _("%(title)s, del %(part)s av %(parts)s", title=title, part=number, parts=len(drawings))
+        yield Part(title=several if len(drawings) > 1 else title, about=about, drawing=drawing)
+
+
+def _cases(session: Session, reader: Person, first: int) -> Sequence[ProcessInstance]:
+    """A page of the running cases that the reader sees, those with the nearest wake first."""
     query = select(ProcessInstance).where(identity.visible_instances(reader), ProcessInstance.state == "active")
     order = (ProcessInstance.wake_at.is_(None), ProcessInstance.wake_at, ProcessInstance.id)
-    yield from session.scalars(query.options(joinedload(ProcessInstance.definition)).order_by(*order))
+    whole = query.options(joinedload(ProcessInstance.definition)).order_by(*order)
+    return session.scalars(whole.offset(first - 1).limit(CASES)).all()
+
+
+def _running(session: Session, reader: Person) -> int:
+    """How many running cases the reader sees."""
+    query = select(func.count()).select_from(ProcessInstance)
+    return session.scalar(query.where(identity.visible_instances(reader), ProcessInstance.state == "active")) or 0
 
 
 def _stages(session: Session, case: ProcessInstance, whose: Whose, calendar: Calendar) -> list[Stage]:
