@@ -1,22 +1,20 @@
 """What every test may ask for: a database of its own, a clock to set, the demo community, and the web application."""
 
-import dataclasses
 import gc
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from engine.database import Database
-from engine.model import ProcessInstance
-from tests.applications import hurry
+from tests.applications import hurry, services_of
 from tests.concurrency import unbroken as unbroken
 from tests.fakes import FakeClock, RecordingMailer
 from tests.postgres import PostgresServer, fast_folder
-from tests.world import World, create_schema, load_community
+from tests.world import Past, World, create_schema
 
 BACKENDS = ("sqlite", "postgresql")
 #: What the product is for is told first: when it fails, the rest matters little.
@@ -49,20 +47,25 @@ class Templates:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._made: dict[tuple[str, str], str] = {}
+        self._answers: dict[tuple[str, str], Any] = {}
         self._postgres: PostgresServer | None = None
         self._files = 0
         self._free: list[Path] = []
 
-    def copy(self, backend: str, name: str, fill: Callable[[Database], None]) -> str:
+    def copy(self, backend: str, name: str, fill: Callable[[Database], object]) -> str:
         """The address of a fresh copy of the template `name`, which `fill` fills the first time."""
         if (backend, name) not in self._made:
             url = self._new(backend)
             database = Database(url)
             create_schema(database)
-            fill(database)
+            self._answers[backend, name] = fill(database)
             database.dispose()
             self._made[backend, name] = url
         return self._new(backend, self._made[backend, name])
+
+    def answer(self, backend: str, name: str) -> Any:
+        """What `fill` answered when it filled that template."""
+        return self._answers[backend, name]
 
     def drop(self, backend: str, url: str) -> None:
         """A test is done with its copy. A later one gets its address, for which statements are compiled already."""
@@ -126,31 +129,43 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+def _nothing(world: World) -> Sequence[EmailMessage]:
+    return ()
+
+
+def _until_the_survey_opens(world: World) -> Sequence[EmailMessage]:
+    world.proceed_to(world.start(), "answer_survey")
+    return ()
+
+
 @pytest.fixture
-def world(backend: str, templates: Templates, clock: FakeClock, request: pytest.FixtureRequest) -> Iterator[World]:
-    """The demo community with its models, in a database of its own."""
-    begun = "surveyed" in request.fixturenames
-    for opened in _opened(backend, templates, *(("surveyed", _open_survey) if begun else ("world", load_community))):
+def past(request: pytest.FixtureRequest) -> Past:
+    """What the world has been through; a module whose tests begin alike has a fixture of this name."""
+    if "surveyed" in request.fixturenames:
+        return Past(name="an open survey", live=_until_the_survey_opens)
+    return Past(name="nothing yet", live=_nothing)
+
+
+@pytest.fixture
+def world(backend: str, templates: Templates, clock: FakeClock, mailer: RecordingMailer, past: Past) -> Iterator[World]:
+    """The demo community with its models, in a database of its own, at the end of its past."""
+    for opened in _opened(backend, templates, past.name, past.fill):
+        now, mails = templates.answer(backend, past.name)
+        clock.set(now)
+        mailer.messages += mails
         yield World.of(opened, clock)
 
 
 @pytest.fixture
 def surveyed(world: World) -> int:
-    """The id of an evaluation that the world has from before, at the moment when its survey opens."""
-    with world.database.reading() as session:
-        case = session.scalars(select(ProcessInstance.id)).one()
+    """The id of the one evaluation of the world's past, at the moment when its survey opened."""
+    case = world.only_case()
     [step] = world.steps(case, element_id="answer_survey")
     world.clock.set(step.opened_at)
     return case
 
 
-def _open_survey(database: Database) -> None:
-    load_community(database)
-    world = World.of(database, FakeClock())
-    world.proceed_to(world.start(), "answer_survey")
-
-
-def _opened(backend: str, templates: Templates, name: str, fill: Callable[[Database], None]) -> Iterator[Database]:
+def _opened(backend: str, templates: Templates, name: str, fill: Callable[[Database], object]) -> Iterator[Database]:
     url = templates.copy(backend, name, fill)
     opened = Database(url)
     yield opened
@@ -170,17 +185,8 @@ def mailer() -> RecordingMailer:
 @pytest.fixture
 def services(world: World, mailer: RecordingMailer, tmp_path: Path) -> Iterator[Any]:
     """The services of the application, on the world's database and clock."""
-    from web import services as web_services
-    from web.settings import Settings
-
-    settings = Settings(
-        database_url=world.database.url, demo=True, var_dir=tmp_path, secret_key="only-for-tests",
-        base_url="https://avtaleflyt.example.org",
-    )  # fmt: skip
-    built = web_services.build(settings, clock=world.clock, mailer=mailer)
-    # One process has one database object: on SQLite it holds the lock that writers queue at.
-    yield dataclasses.replace(built, database=world.database)
-    built.database.dispose()
+    with services_of(world, mailer, tmp_path) as built:
+        yield built
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """The demo community with the project's models, and what its people do in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from engine.model import Base, Community, ProcessInstance, Step, User, UserTask
 from tests.factories import main_path_answers, sample_answers
 from tests.fakes import START, FakeClock
 
-__all__ = ["START", "World", "create_schema", "load_community", "notifications", "sources"]
+__all__ = ["START", "Past", "World", "create_schema", "load_community", "notifications", "sources"]
 
 ROOT = Path(__file__).parents[1]
 SSU, AU = date(2026, 11, 27), date(2026, 11, 5)
@@ -48,6 +49,22 @@ def load_community(database: Database, now: datetime = START) -> None:
     with database.transaction() as session:
         community = communities.load(session, data, now=now)
         deployments.deploy(session, community.id, sources(), now=now, actor_id=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a community has been through when a test begins: lived once for each database, then copied."""
+
+    name: str
+    #: Lives it; answers the mails that left meanwhile.
+    live: Callable[["World"], Sequence[EmailMessage]]
+
+    def fill(self, database: Database) -> tuple[datetime, Sequence[EmailMessage]]:
+        """Live it in an empty database; answers what time it then is, and the mails."""
+        load_community(database)
+        world = World.of(database, FakeClock())
+        mails = self.live(world)
+        return world.clock(), mails
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,11 @@ class World:
                 session, community, request, actor=actor, now=self.clock(), confirmed="Møtet er bestemt."
             )
             return started.id
+
+    def only_case(self) -> int:
+        """The id of the one case that there is."""
+        with self.database.reading() as session:
+            return session.scalars(select(ProcessInstance.id)).one()
 
     def instance(self, instance_id: int) -> ProcessInstance:
         """The case as it is now."""
