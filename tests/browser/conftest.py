@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import select
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 from werkzeug.serving import make_server
 
 from notifications.local_server import KeepingReceiver, LocalServer
@@ -31,9 +35,19 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+#: How long an answer may take on a busy machine; a plan lives a whole case.
+PATIENCE_MS = 60_000
 #: How often axe is run before its fault is the page's.
 AXE_TURNS = 3
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+#: The paths that axe has read in the test that runs.
+_READ: set[str] = set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What marks mean, and how long to wait."""
+    expect.set_options(timeout=PATIENCE_MS / 4)
+    config.addinivalue_line("markers", "shows(*endpoints): the test lets axe read these pages, in a state of their own")
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +71,7 @@ class Site:
         context = self.browser.new_context(viewport=size, locale="nb-NO", base_url=self.address)
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: pytest.fail(f"Script error on {page.url}: {error}"))
         if key is not None:
             page.goto("/velg-hvem-du-er")
@@ -80,14 +94,14 @@ class Site:
 
 
 @contextmanager
-def serving(world: World, folder: Path, browser: Browser) -> Iterator[Site]:
+def serving(world: World, folder: Path, browser: Browser, *, demo: bool = True) -> Iterator[Site]:
     """The application on a free port, with CSRF and policy as in real use."""
     from web import services as web_services
     from web.app import create_app
     from web.settings import Settings
 
     with LocalServer(KeepingReceiver(world.database, world.clock)) as smtp:
-        settings = Settings(database_url=world.database.url, demo=True, var_dir=folder, secret_key="only-for-tests")
+        settings = Settings(database_url=world.database.url, demo=demo, var_dir=folder, secret_key="only-for-tests")
         mailer = SmtpMailer(host=smtp.host, port=smtp.port, starttls=False)
         built = web_services.build(settings, clock=world.clock, mailer=mailer)
         own = dataclasses.replace(built, database=world.database)
@@ -128,9 +142,62 @@ def demo(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
         yield served
 
 
+@pytest.fixture(scope="session")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> MapAdapter:
+    """The routes of the application."""
+    from web import services as web_services
+    from web.app import create_app
+    from web.settings import Settings
+
+    folder = tmp_path_factory.mktemp("routes")
+    settings = Settings(database_url="sqlite://", demo=True, var_dir=folder, secret_key="only-for-tests")
+    return create_app(web_services.build(settings)).url_map.bind("")
+
+
+def endpoint(routes: MapAdapter, path: str) -> str:
+    """The name of the page at a path; empty where there is none."""
+    try:
+        return str(routes.match(path, method="GET")[0])
+    except HTTPException:
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def _kept_promise(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is marked `shows("cases.incident", …)` lets axe read those pages."""
+    _READ.clear()
+    promised = {name for mark in request.node.iter_markers("shows") for name in mark.args}
+    routes = request.getfixturevalue("routes") if promised else None
+    yield
+    if routes:
+        assert promised <= {endpoint(routes, path) for path in _READ}
+
+
+def look(page: Page) -> None:
+    """Axe finds nothing on the page as it stands, at both widths, and nothing scrolls sideways."""
+    assert faults(page) == []
+
+
+def faults(page: Page) -> list[str]:
+    """What is wrong with the page as it stands, wide and narrow; leaves it as wide as it was."""
+    before = page.viewport_size
+    found = [fault for size in (WIDE, NARROW) for fault in _faults_at(page, size)]
+    if before:
+        page.set_viewport_size(before)
+    return found
+
+
+def _faults_at(page: Page, size: dict[str, int]) -> list[str]:
+    if page.viewport_size != size:
+        page.set_viewport_size(size)
+    found = axe(page)  # waits until the page is there
+    return [f"at {size['width']}: {fault}" for fault in (*found, *(["scrolls sideways"] if overflows(page) else []))]
+
+
 def axe(page: Page) -> list[str]:
     """What axe finds on the page as it stands, one line each."""
     found = _run_axe(page)
+    _READ.add(urlsplit(page.url).path)
     return [
         f"{violation['id']}: {violation['help']}: {node['html'][:160]}"
         for violation in found["violations"]
@@ -144,12 +211,18 @@ def _run_axe(page: Page) -> Any:
     for _ in range(AXE_TURNS):
         page.wait_for_load_state("load")
         try:
-            page.evaluate(AXE.read_text())
+            if not page.evaluate("'axe' in window"):
+                page.evaluate(_axe())
             # What it has nothing against is not written down.
             return page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", TAGS)
         except PlaywrightError as error:
             cut_off = error
     raise cut_off
+
+
+@cache
+def _axe() -> str:
+    return AXE.read_text()
 
 
 def overflows(page: Page) -> bool:

@@ -4,19 +4,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.model import ProcessInstance
-from tests.browser.conftest import NARROW, WIDE, Site, axe, overflows
+from tests.browser.conftest import Site, look
 from tests.web.standing import incident_of, standing
 from tests.world import World
 
 __all__ = ["standing"]
 OWNER = "sekretariatet"
-SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: str(size["width"]))
-
-
-def look(page: Page) -> None:
-    """The page as it stands has no fault."""
-    assert not axe(page)
-    assert not overflows(page)
 
 
 def choose(page: Page, name: str) -> None:
@@ -40,9 +33,9 @@ def survey(world: World) -> ProcessInstance:
     return world.instance(case)
 
 
-@SIZES
-def test_a_case_that_stands_is_mended(site: Site, standing: ProcessInstance, size: dict[str, int]) -> None:
-    page = site.visit(OWNER, size=size)
+@pytest.mark.shows("cases.incident", "cases.skip_element", "cases.set_variable")
+def test_a_case_that_stands_is_mended(site: Site, standing: ProcessInstance) -> None:
+    page = site.visit(OWNER)
     page.goto(f"/saker/{standing.public_id}")
     look(page)
     page.get_by_role("link", name="Rett feilen").click()
@@ -63,9 +56,9 @@ def test_a_case_that_stands_is_mended(site: Site, standing: ProcessInstance, siz
     assert [t.step.element_id for t in site.world.tasks(standing.id)] == ["a"]
 
 
-@SIZES
-def test_a_case_rests_goes_on_ends_and_is_reopened(site: Site, survey: ProcessInstance, size: dict[str, int]) -> None:
-    page = site.visit(OWNER, size=size)
+@pytest.mark.shows("cases.suspend", "cases.resume", "cases.cancel", "cases.reopen")
+def test_a_case_rests_goes_on_ends_and_is_reopened(site: Site, survey: ProcessInstance) -> None:
+    page = site.visit(OWNER)
     page.goto(f"/saker/{survey.public_id}")
     choose(page, "Sett saken på vent")
     why(page, "Bestillingen avklares", "Sett på vent")
@@ -84,11 +77,9 @@ def test_a_case_rests_goes_on_ends_and_is_reopened(site: Site, survey: ProcessIn
     expect(page.get_by_text("0 av 3 har svart").first).to_be_visible()
 
 
-@SIZES
-def test_one_more_and_one_fewer_are_asked_and_the_case_is_moved(
-    site: Site, survey: ProcessInstance, size: dict[str, int]
-) -> None:
-    page = site.visit(OWNER, size=size)
+@pytest.mark.shows("cases.ask_more", "cases.ask_fewer", "cases.remove", "cases.move")
+def test_one_more_and_one_fewer_are_asked_and_the_case_is_moved(site: Site, survey: ProcessInstance) -> None:
+    page = site.visit(OWNER)
     page.goto(f"/saker/{survey.public_id}")
     choose(page, "Spør flere")
     page.get_by_label("Tønsberg kommune").first.check()
@@ -106,12 +97,12 @@ def test_one_more_and_one_fewer_are_asked_and_the_case_is_moved(
     assert "analyse" in {t.step.element_id for t in site.world.tasks(survey.id)}
 
 
-@SIZES
-def test_an_answer_is_taken_back(site: Site, survey: ProcessInstance, size: dict[str, int]) -> None:
+@pytest.mark.shows("cases.take_back")
+def test_an_answer_is_taken_back(site: Site, survey: ProcessInstance) -> None:
     asked = site.world.task(survey.id, "answer_survey", "larvik")
     site.world.complete(asked.id)
     assert asked.approver is not None
-    page = site.visit(asked.approver.key, size=size)
+    page = site.visit(asked.approver.key)
     page.goto(f"/oppgaver/{asked.public_id}")
     page.get_by_role("link", name="Trekk godkjenningen").click()
     look(page)

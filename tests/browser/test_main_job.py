@@ -4,9 +4,10 @@ import re
 from datetime import date
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NARROW, Site
+from tests.browser.conftest import NARROW, Site, look
 
 
 def _choose(page: Page, process: str) -> None:
@@ -113,6 +114,7 @@ def _fill_field(page: Page, name: str, value: Any) -> None:
         field.fill(str(value))
 
 
+@pytest.mark.shows("starting.when", "starting.who", "starting.plan", "starting.earliest", "rehearsal.of_start")
 def test_an_owner_starts_an_evaluation_and_a_party_answers_and_approves(site: Site) -> None:
     # Given an evaluation that the secretariat starts in the browser
     page = site.visit("sekretariatet")
@@ -123,9 +125,20 @@ def test_an_owner_starts_an_evaluation_and_a_party_answers_and_approves(site: Si
     _forward(page, "Videre til møter")
     _choose_date(page, "au", "2026-11-05")
     _choose_date(page, "ssu", "2026-11-27")
+    look(page)
     _forward(page, "Videre til hvem")
+    expect(page.get_by_role("button", name="Se planen")).to_be_visible()
+    look(page)
     _forward(page, "Se planen")
     expect(page.locator("main")).to_contain_text("SSU 27. november er en fredag")
+    look(page)
+    page.goto("/saker/start/plan/tidligst")
+    look(page)
+    page.go_back()
+    page.get_by_role("link", name="Prøvekjør").click()
+    expect(page.get_by_role("heading", name="Prøvekjøring", level=1)).to_be_visible()
+    look(page)
+    page.go_back()
     page.get_by_label("Hvorfor starter dere likevel?").fill("Møtet er alt bestemt.")
     _forward(page, "Start revisjonen")
     expect(page.get_by_role("heading", level=1)).to_contain_text("helhetlige pasientforløp")

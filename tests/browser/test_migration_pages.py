@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from engine import deployments
 from engine.deployments import Source
-from tests.browser.conftest import NARROW, WIDE, Site, axe, overflows
+from tests.browser.conftest import Site, look
 from tests.workflows.test_migration_story import ANSWERED, changed
 from tests.world import EVALUATION
 
@@ -43,12 +43,7 @@ def _without_the_survey(xml: str) -> str:
     return xml.replace("answer_survey", "ask_parties").replace('formKey="ask_parties"', 'formKey="answer_survey"')
 
 
-def _fine(page: Page) -> None:
-    page.wait_for_load_state("networkidle")
-    assert axe(page) == []
-    assert not overflows(page)
-
-
+@pytest.mark.shows("migration.one", "migration.revert")
 def test_a_running_survey_is_tried_moved_and_moved_back(site: Site, survey: str) -> None:
     page = site.visit("sekretariatet")
     # Given the list, where the case can be tried
@@ -64,35 +59,35 @@ def test_a_running_survey_is_tried_moved_and_moved_back(site: Site, survey: str)
     # When it is moved without a reason, that is asked for
     page.get_by_role("button", name="Flytt saken til versjon 2").click()
     expect(page.get_by_role("link", name="Skriv hvorfor saken flyttes.")).to_be_visible()
-    _fine(page)
+    look(page)
     page.get_by_label("Hvorfor flyttes saken?").fill("Partene trenger mer tid")
     page.get_by_role("button", name="Flytt saken til versjon 2").click()
     # Then it is there, and can be moved back
     expect(page.get_by_role("heading", name="Saken er på versjon 2", level=1)).to_be_visible()
     expect(page.locator("main")).to_contain_text("Partene trenger mer tid")
-    _fine(page)
+    look(page)
     page.get_by_role("link", name="Angre flyttingen").click()
-    _fine(page)
+    look(page)
     page.get_by_label("Hvorfor angres flyttingen?").fill("Vi venter til neste år")
     page.get_by_role("button", name="Angre flyttingen").click()
     expect(page.locator("main")).to_contain_text("Flyttingen er angret. Saken er på versjon 1 igjen.")
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: str(size["width"]))
-def test_every_page_of_it_is_accessible(site: Site, survey: str, size: dict[str, int]) -> None:
+@pytest.mark.shows("migration.index", "migration.many", "migration.one")
+def test_every_page_of_it_is_accessible(site: Site, survey: str) -> None:
     # Given another case, and a third version that lacks what both stand on
     site.world.start(EVALUATION, title="En evaluering som nettopp er startet")
-    page = site.visit("sekretariatet", size=size)
+    page = site.visit("sekretariatet")
     for address in (HOME, f"{HOME}/alle", survey):
         page.goto(address)
-        _fine(page)
+        look(page)
     _deploy(site, _without_the_survey)
     page.goto(survey.replace("/2/", "/3/"))
     expect(page.get_by_label("Sett i stedet for «Svar på undersøkelsen» på")).to_be_visible()
-    _fine(page)
+    look(page)
     page.goto(HOME.replace("/2/", "/3/") + "/alle")
-    _fine(page)
+    look(page)
     page.get_by_label("Hvorfor flyttes sakene?").fill("Ny undersøkelse")
     page.get_by_role("button", name="Flytt saken").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Flyttet til versjon 3: 1 av")
-    _fine(page)
+    look(page)
