@@ -17,12 +17,13 @@ WORKS: dict[str, Work] = {
     work.__name__: work
     for work in (
         acts.complete_task, acts.start_instance, acts.survey_answer, acts.send_backs, acts.crowd, acts.virtual_year,
+        acts.rehearsal,
         pages.pages, pages.page_weight, pages.my_tasks, load.idle_timers, load.cold_start, load.http_cases,
         load.memory, load.due_storm, load.mail_storm,
     )
 }  # fmt: skip
 #: SQLite serves one process.
-SEVERAL_PROCESSES = frozenset({"http_cases", "memory", "due_storm", "mail_storm"})
+SEVERAL_PROCESSES = frozenset({"http_cases", "memory", "due_storm"})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

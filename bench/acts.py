@@ -6,12 +6,17 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from agreements import starting
+from agreements.starting import StartRequest
 from bench.measuring import Act, Row, Samples, alternating, count, row
 from bench.peers import FLOOR, RawSpiff, floors
 from bench.surroundings import Place, Surroundings
-from engine.model import ProcessInstance, UserTask
+from engine import deployments
+from engine.model import Community, ProcessInstance, UserTask
+from notifications.settings import NotificationSettings
 from tests.fakes import FakeClock
-from tests.world import EVALUATION, World
+from tests.world import AGREEMENT, AU, EVALUATION, SSU, World
+from web import rehearsals
 
 PER_RUN = 20
 PARTIES = 1_000
@@ -166,3 +171,23 @@ def virtual_year(on: Surroundings) -> Iterator[Row]:
             else:
                 act()  # the first one fills caches
     yield row("virtual_year", on.backend, samples)
+
+
+def rehearsal(on: Surroundings) -> Iterator[Row]:
+    """The same evaluation before its start, rehearsed with every mail as text and HTML; nothing is written."""
+    samples = Samples()
+    settings = NotificationSettings(base_url="https://avtaleflyt.example.org", element=deployments.element)
+    with on.fresh() as place, place.database.reading() as session:
+        community, clock = session.get_one(Community, place.world.community_id), FakeClock()
+        request = StartRequest(
+            process=EVALUATION,
+            agreement=AGREEMENT,
+            meetings={"ssu": SSU, "au": AU},
+            data={"commissioning_decision": "17/26"},
+        )
+        prepared = starting.prepare(session, community, request, now=clock())
+        act: Act = lambda: rehearsals.of_start(session, prepared, now=clock(), settings=settings)  # noqa: E731
+        act()  # the first one fills caches
+        for _ in range(YEARS):
+            samples.time(act)
+    yield row("rehearsal", on.backend, samples)

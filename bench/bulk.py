@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, select, text, update
 from sqlalchemy.orm import Session
 
 from bench.surroundings import Place
@@ -14,6 +14,9 @@ from tests.fakes import RecordingMailer
 
 #: Copies of one kind get ids from a number of their own, so that they never meet.
 OPEN_FROM, COMPLETED_FROM, WAITING_FROM = 1_000_000, 3_000_000, 7_000_000
+#: When what waits for `let_leave` would leave by itself.
+_FAR = datetime(2099, 1, 1, tzinfo=UTC)
+_WAITING = (Delivery.state == "planned") & Delivery.rule.startswith("reminder")
 #: Completed tasks of one copied case.
 _PER_CASE = 10
 
@@ -122,22 +125,37 @@ def cases(place: Place, pattern_id: int, count: int, *, wake_at: str) -> None:
 
 
 def reminders(place: Place, count: int, *, now: datetime) -> None:
-    """So many cases, each with a reminder that is due at `now`: a real one, and its copies."""
+    """So many cases, each with a reminder to somebody of its own that is due at `now`; none leaves before `let_leave`.
+
+    One of them is real, the others are its copies.
+    """
     reminder_id, count = _due_reminder(place, now), count - 1
     first = WAITING_FROM
     case = f"{first} + n"
     with place.database.transaction() as session:
         reminder = session.get_one(Delivery, reminder_id)
         task = session.get_one(UserTask, reminder.task_id)
+        mine = {"instance_id": case, "step_id": case}
+        copies(
+            session, "user", reminder.recipient_id, count, first=first, key="'person' || n",
+            email="'person' || n || '@example.org'",
+        )  # fmt: skip
         copies(session, "process_instance", task.instance_id, count, first=first)
         copies(session, "step", task.step_id, count, first=first, instance_id=case)
-        copies(session, "user_task", task.id, count, first=first, instance_id=case, step_id=case)
+        copies(session, "user_task", task.id, count, first=first, **mine, assignee_id=case, candidate_group_id="NULL")
         copies(
-            session, "delivery", reminder_id, count, first=first, instance_id=case, step_id=case, task_id=case,
+            session, "delivery", reminder_id, count, first=first, **mine, task_id=case, recipient_id=case,
             cause=f"'task:' || ({first} + n) || ':{reminder.rule}:1'", message_id="'<' || n || '@bench.example.org>'",
         )  # fmt: skip
+        session.execute(update(Delivery).where(_WAITING).values(next_attempt_at=_FAR))
     with place.database.transaction() as session:
         session.execute(text("ANALYZE"))
+
+
+def let_leave(place: Place, *, now: datetime) -> None:
+    """All of these reminders are due at `now`."""
+    with place.database.transaction() as session:
+        session.execute(update(Delivery).where(_WAITING, Delivery.next_attempt_at == _FAR).values(next_attempt_at=now))
 
 
 def _due_reminder(place: Place, now: datetime) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Column, String, Table, select, text
 from sqlalchemy.engine import Connection
 
+from bench.world import stamp
 from engine import scheduling
 from engine.database import Database
 from engine.model import Base, ProcessInstance
@@ -26,7 +27,7 @@ from tests.engine.counting import counting
 from tests.fakes import START, FakeClock, RecordingMailer, oslo
 from tests.postgres import PostgresServer
 from tests.world import EVALUATION, MANDATE, MEETING_CASE, SSU, World, create_schema, load_community
-from web import backup, migrating, services
+from web import backup, services
 from web.app import create_app
 from web.figures import gather
 from web.services import Services
@@ -276,9 +277,7 @@ def main() -> None:
 def _run(database: Database, communities: int) -> None:
     create_schema(database)
     load_community(database)
-    with database.transaction() as session:
-        session.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
-        session.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": migrating.newest()})
+    stamp(database)
     clock = FakeClock()
     world = World.of(database, clock)
     settings = Settings(database_url=database.url, demo=True, secret_key="x" * 64, base_url="https://a.example.org")
