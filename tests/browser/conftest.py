@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
@@ -50,10 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shows(*endpoints): the test lets axe read these pages, in a state of their own")
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Debian's Chromium where it is; elsewhere the one that playwright installed."""
-    return {**browser_type_launch_args, "args": FLAGS, **({"executable_path": CHROMIUM} if CHROMIUM else {})}
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium where it is; elsewhere the one that playwright installed.
+
+    It ends with the folder's last test: while playwright runs, its event loop is everybody's, and no other can run.
+    """
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(args=FLAGS, executable_path=CHROMIUM)
+        yield chromium
+        chromium.close()
 
 
 @dataclass(frozen=True)
