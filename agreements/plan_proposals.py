@@ -1,6 +1,6 @@
 """The next meeting that makes a plan possible: coming ones are tried, each by living the case with it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -10,7 +10,7 @@ from agreements import plan_checks, starting
 from agreements.dates import day
 from agreements.findings import ChosenMeeting, Finding, Proposal
 from agreements.functions import FUNCTIONS
-from agreements.meeting_checks import take_date, take_meeting
+from agreements.meeting_checks import ROUND_TRIP_WORKING_DAYS, take_date, take_meeting
 from agreements.model import Meeting
 from agreements.plan_checks import Surroundings
 from agreements.start_contents import StartRequest
@@ -21,8 +21,10 @@ from engine.model import Community
 from engine.planning import PlannedStep
 from engine.rehearsing import StartArguments
 
-#: So many meetings are tried, the earliest first.
+#: So many plans are lived, the earliest meetings first.
 MAX_TRIALS = 6
+#: A meeting of AU that is added lies so long before the decision: time to go back once, and for the work after it.
+_BEFORE_DECISION = 2 * ROUND_TRIP_WORKING_DAYS
 #: How much room a day gets that is proposed beside the meetings of the register: the first that does.
 SPARE_WORKING_DAYS = (10, 30, 60)
 #: What another meeting may mend.
@@ -45,8 +47,9 @@ def with_next_meeting(
 ) -> tuple[Finding, ...]:
     """The findings, those that hang on a meeting with the next one that lets every step have its time, if any does.
 
-    It is looked for where something is impossible or a step too short. Meetings of the register are tried first, then
-    the deciding body's usual weekday as much later as days are missing.
+    It is looked for where something is impossible or a step too short. Meetings of the register are tried first, alone
+    and with one more AU meeting; then the deciding body's usual weekday as much later as days are missing. A proposal
+    says which meetings are new.
     """
     if not any(found.code in _HANGS_ON_MEETING for found in findings):
         return tuple(findings)
@@ -99,10 +102,16 @@ def _next(
 ) -> Proposal | None:
     calendar = identity.calendar_of(community)
     today = calendar.local_date(now)
+    lived = 0
     for proposal in _candidates(session, prepared, findings, calendar, today):
         request = replace(prepared.request, meetings={**prepared.request.meetings, **proposal.meetings})
         tried = starting.prepare(session, community, request, now=now)
-        if works(tried.warnings) and works(plan_checks.findings(live(tried), Surroundings(), calendar, today)):
+        if not works(tried.warnings):
+            continue
+        if lived == MAX_TRIALS:
+            return None
+        lived += 1
+        if works(plan_checks.findings(live(tried), Surroundings(), calendar, today)):
             return proposal
     return None
 
@@ -115,37 +124,48 @@ def works(findings: Iterable[Finding]) -> bool:
 def _candidates(
     session: Session, prepared: Prepared, findings: Sequence[Finding], calendar: Calendar, today: date
 ) -> Iterator[Proposal]:
-    """At most `MAX_TRIALS`, the earliest deciding meeting first; with each, the preparing meeting that goes with it."""
+    """The earliest deciding meeting first; with each, the preparing meetings that go with it."""
     at = {chosen.fact: chosen for chosen in prepared.meetings}
     deciding = next((at[fact] for fact in _DECIDING if fact in at), None)
     if deciding is None:
         return
+    au = at.get("au") if deciding.fact != "au" else None
+    if au is not None:
+        yield _another_au(au, deciding.date, calendar, today)
     register = starting.register_of(session, prepared.meetings, today)
-    left = MAX_TRIALS - len(SPARE_WORKING_DAYS)
     for meeting in register.later(deciding):
-        for proposal in _with_preparing(
-            take_meeting(deciding.fact, meeting, today), meeting, prepared, register.coming
-        ):
-            if left > 0:
-                left -= 1
-                yield proposal
+        proposal = take_meeting(deciding.fact, meeting, today)
+        yield proposal
+        if au is not None:
+            yield from _with_preparing(proposal, meeting, au, register.coming.get("au", ()))
+            another = _another_au(au, meeting.date, calendar, today)
+            yield _both(proposal, another, f"{proposal.label}, og {another.label[:1].lower()}{another.label[1:]}")
     for spare in SPARE_WORKING_DAYS:
         yield from _another_day(prepared, deciding, findings, calendar, today, spare)
 
 
 def _with_preparing(
-    proposal: Proposal, deciding: Meeting, prepared: Prepared, coming: Mapping[str, Sequence[Meeting]]
+    proposal: Proposal, deciding: Meeting, au: ChosenMeeting, coming: Sequence[Meeting]
 ) -> Iterator[Proposal]:
-    """The deciding meeting alone, and with the last AU meeting before it where that is a later one than chosen."""
-    yield proposal
-    chosen = next((c for c in prepared.meetings if c.fact == "au"), None)
-    before = [m for m in coming.get("au", ()) if chosen and chosen.date < m.date < deciding.date]
-    if chosen is not None and before:
-        au = take_meeting("au", before[-1], deciding.date)
-        yield replace(
-            proposal, label=f"{proposal.label} og {au.label.removeprefix('Bytt til ')}",
-            meetings={**proposal.meetings, **au.meetings}, dates={**proposal.dates, **au.dates},
-        )  # fmt: skip
+    """The last AU meeting before the decision, where that is a later one than chosen."""
+    before = [m for m in coming if au.date < m.date < deciding.date]
+    if before:
+        taken = take_meeting("au", before[-1], deciding.date)
+        yield _both(proposal, taken, f"{proposal.label} og {taken.label.removeprefix('Bytt til ')}")
+
+
+def _another_au(au: ChosenMeeting, decided: date, calendar: Calendar, today: date) -> Proposal:
+    """A new AU meeting before the decision, on the usual weekday."""
+    about = calendar.working_days_before(decided, _BEFORE_DECISION)
+    held = calendar.working_day_on_or_before(_weekday_from(about, au.body.usual_weekday))
+    label = f"Legg inn et nytt møte i {au.body.short_name} {day(held, year_of=today)}"
+    return replace(take_date("au", au.body, held, today), label=label)
+
+
+def _both(one: Proposal, other: Proposal, label: str) -> Proposal:
+    return replace(
+        one, label=label, meetings={**one.meetings, **other.meetings}, dates={**one.dates, **other.dates}
+    )  # fmt: skip
 
 
 def _another_day(
@@ -162,16 +182,15 @@ def _another_day(
     later = _weekday_from(calendar.working_days_after(max(deciding.date, today), late), deciding.body.usual_weekday)
     if not calendar.is_working_day(later) or calendar.in_july(later):
         return
-    proposal = take_date(deciding.fact, deciding.body, later, today)
+    name = f"{deciding.body.short_name} {day(later, year_of=today)}"
+    proposal = replace(
+        take_date(deciding.fact, deciding.body, later, today), label=f"Legg inn et nytt møte: {name}"
+    )  # fmt: skip
     for chosen in prepared.meetings:
         if chosen.fact == "au" and deciding.fact != "au":
             au = calendar.working_day_on_or_before(chosen.date + (later - deciding.date))
-            moved = take_date("au", chosen.body, au, today)
-            proposal = replace(
-                proposal,
-                label=f"Bytt til SSU {day(later, year_of=today)} og AU {day(au, year_of=today)}",
-                meetings={**proposal.meetings, **moved.meetings}, dates={**proposal.dates, **moved.dates},
-            )  # fmt: skip
+            label = f"Legg inn nye møter: {name} og {chosen.body.short_name} {day(au, year_of=today)}"
+            proposal = _both(proposal, take_date("au", chosen.body, au, today), label)
     yield proposal
 
 

@@ -4,12 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from engine import user_tasks
 from engine.model import Incident, ProcessInstance, Step, UserTask
+
+#: How a running case stands now: on hold, with nothing that will move it, past a due date, with a due date to come, or
+#: without one.
+State = Literal["on_hold", "nobody", "late", "in_time", "waits"]
 
 _SUFFIXES = (" kommune", " HF")
 
@@ -52,6 +57,16 @@ class Standing:
     def is_late(self, today: date) -> bool:
         """Has the due date passed?"""
         return self.due is not None and self.due < today
+
+    def state(self, today: date) -> State:
+        """How the case stands; what its plan will come to is another question."""
+        if self.on_hold:
+            return "on_hold"
+        if self.nobody:
+            return "nobody"
+        if self.due is None:
+            return "waits"
+        return "late" if self.is_late(today) else "in_time"
 
     def danger(self, today: date) -> tuple[bool, bool, date, str]:
         """What puts the case in greatest danger first."""

@@ -5,6 +5,7 @@ no-break spaces inside a date and between a number and its unit. The locale is `
 Numbers and lists in words stand inside translated sentences: without a locale they follow the language of those.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -21,6 +22,7 @@ _MONTHS_EN = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+_DATES = re.compile(rf"\b\d{{1,2}}\.? (?:{'|'.join((*MONTHS, *_MONTHS_EN))})\b(?: \d{{4}}\b)?")
 _MONTHS_SHORT = ("jan.", "feb.", "mars", "april", "mai", "juni", "juli", "aug.", "sep.", "okt.", "nov.", "des.")
 _WEEKDAYS = ("mandag", "tirsdag", "onsdag", "torsdag", "fredag", "lørdag", "søndag")
 _WEEKDAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -133,6 +135,11 @@ def sitat(text: str, *, locale: str | None = None) -> str:
     return f"“{text}”" if _is_english(locale) else f"«{text}»"
 
 
+def nbsp(text: str) -> str:
+    """The text with its dates kept on one line, in either language."""
+    return _DATES.sub(lambda found: found[0].replace(" ", NBSP), text)
+
+
 def tid(d: date | datetime, text: str, zone: tzinfo | None = None) -> Markup:
     """A `<time>` element that says `text` and carries the date, or the moment on the clock of `zone`."""
     local = _local(d, zone) if isinstance(d, datetime) else d
@@ -211,6 +218,7 @@ def jinja_filters(current: Callable[[], Formatter]) -> Mapping[str, Callable[...
         "tallord": tallord,
         "antall": antall,
         "liste": liste,
+        "nbsp": nbsp,
     }
 
 

@@ -138,11 +138,13 @@ def draw(
     if in_view:
         marks.append(Line(kind="tl-idag", x=scale.x(today), y=TODAY_Y + 6))
         labels.append(_today(today_label, scale.x(today)))
-    labels += _meetings(scale, meetings)
+    labels += _meetings(scale, meetings, scale.x(today) if in_view else None)
     bars: list[Bar] = []
     for top, row in zip(places, rows, strict=True):
         if row.heading:
             labels.append(Label(text=row.heading, x=8, y=top - ROW + 14, kind="tl-merke"))
+            # The meetings' lines would run through its letters.
+            bars.append(Bar(kind="tl-flate", x=0, y=top - ROW, width=16 + len(row.heading) * LETTER))
         bars += _bars(row, top, scale)
         labels += _row_labels(row, top, scale, crossings)
     return Drawing(
@@ -170,7 +172,7 @@ def _scale(rows: Sequence[Row], meetings: Sequence[Meeting], today: date) -> _Sc
         last = max(last, today)
     length = (last - first).days
     # The last rows' words stand to the right of their bars.
-    return _Scale(first - timedelta(days=max(3, length // 40)), last + timedelta(days=max(7, length // 7)))
+    return _Scale(first - timedelta(days=max(3, length // 40)), last + timedelta(days=max(7, length // 5)))
 
 
 def _months(scale: _Scale, month: Callable[[date], str]) -> tuple[list[Line], list[Label]]:
@@ -206,24 +208,24 @@ def _today(text: str, x: float) -> Label:
     return Label(text=text, x=x, y=TODAY_Y, kind="tl-merke", anchor=anchor)
 
 
-def _meetings(scale: _Scale, meetings: Sequence[Meeting]) -> Iterator[Label]:
-    """Names beside their diamonds, where there is room; the list has them all."""
+def _meetings(scale: _Scale, meetings: Sequence[Meeting], today: float | None) -> Iterator[Label]:
+    """Names beside their diamonds, where there is room and rather not across today's line; the list has them all."""
     places = sorted((scale.x(m.day), m.label) for m in meetings)
     taken = float(LEFT)
     for number, (x, text) in enumerate(places):
-        room = len(text) * LETTER + 14
-        following = places[number + 1][0] - 10 if number + 1 < len(places) else WIDTH
-        if x - 12 - room >= taken and (following < x + room + 12 or number + 1 < len(places)):
+        is_last = number + 1 == len(places)
+        room = len(text) * LETTER + 26
+        left, right = (x - room, x), (x, x + room)
+        following = WIDTH if is_last else places[number + 1][0] - 10
+        free = [
+            side for side in ((right, left) if is_last else (left, right)) if taken <= side[0] and side[1] <= following
+        ]
+        side = min(free, key=lambda side: today is not None and side[0] < today < side[1], default=None)
+        if side == left:
             yield Label(text=text, x=x - 12, y=MEETINGS_Y, kind="tl-merke", anchor="end")
-            taken = x + 10
-        elif x + 12 + room <= following:
+        elif side == right:
             yield Label(text=text, x=x + 12, y=MEETINGS_Y, kind="tl-merke")
-            taken = x + 12 + room
-        elif x - 12 - room >= taken:
-            yield Label(text=text, x=x - 12, y=MEETINGS_Y, kind="tl-merke", anchor="end")
-            taken = x + 10
-        else:
-            taken = x + 10
+        taken = x + room if side == right else x + 10
 
 
 def _bars(row: Row, top: float, scale: _Scale) -> Iterator[Bar]:
@@ -251,6 +253,8 @@ def _row_labels(row: Row, top: float, scale: _Scale, crossings: Sequence[float])
         return
     width = len(row.note) * LETTER
     left, right = scale.x(row.first) - _GAP, scale.x(row.last + timedelta(days=1)) + _GAP
+    # A line that would run through the first letters is stepped over.
+    right = max([right, *(x + _GAP for x in crossings if right - 4 < x < right + 2 * _GAP)])
     fits_right = right + width <= WIDTH
     fits_left = left - width >= LEFT - _GAP
     crossed_right = any(right - 4 < x < right + width + 4 for x in crossings)

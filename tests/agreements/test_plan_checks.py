@@ -129,11 +129,18 @@ def test_a_meeting_that_is_too_soon_gets_the_next_that_every_step_has_time_for(p
     finding = planner.findings(soon)["deadlines_past"]
     assert finding.proposals[0].label == "Bytt til SSU 27. november og AU 5. november"
     assert not {"deadlines_past", "due_before_open"} & planner.apply(soon, finding).keys()
+    # Where the register has a decision but no AU meeting for it, one is added, and is said to be new.
+    for meeting in planner.session.scalars(select(Meeting).where(Meeting.date == AU)):
+        planner.session.delete(meeting)
+    planner.session.flush()
+    finding = planner.findings(soon)["deadlines_past"]
+    assert finding.proposals[0].label == "Bytt til SSU 27. november, og legg inn et nytt møte i AU 30. oktober"
     # Where the register knows none, it is a usual day as much later as is lacking.
     for meeting in planner.session.scalars(select(Meeting).where(Meeting.date >= DAY)):
         planner.session.delete(meeting)
     planner.session.flush()
     [taken, *_] = planner.findings(soon)["deadlines_past"].proposals
+    assert taken.label.startswith("Legg inn nye møter: SSU ")
     assert taken.dates["ssu"].weekday() == 3
     assert taken.dates["au"] < taken.dates["ssu"]
 

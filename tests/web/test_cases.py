@@ -56,7 +56,7 @@ def test_the_list_says_who_has_the_ball(survey: ProcessInstance, client_for: Cli
     text = _page(client_for(OWNER), "/saker")
     assert survey.title in text
     assert "1 av 7 har svart" in text
-    assert "I rute" in text
+    assert "Innen fristen" in text
 
 
 def test_the_list_shows_only_what_one_takes_part_in(world: World, survey: ProcessInstance, client_for: Client) -> None:

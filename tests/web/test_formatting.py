@@ -141,3 +141,10 @@ def test_filters_give_time_elements_that_machines_read() -> None:
 
 def test_text_in_a_time_element_is_escaped() -> None:
     assert "&lt;b&gt;" in formatting.tid(DEADLINE, "<b>")
+
+
+@pytest.mark.parametrize("plain", ["innen 30. november: svar", "by 3 May 2027", "SSU 4. februar 2027 og AU 14. januar"])
+def test_a_subject_keeps_its_dates_on_one_line(plain: str) -> None:
+    held = formatting.nbsp(plain)
+    assert held.replace("\u00a0", " ") == plain
+    assert not [word for word in held.split(" ") if word.rstrip(".").isdigit()]

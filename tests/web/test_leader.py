@@ -49,6 +49,8 @@ def test_a_leader_reads_who_has_the_ball_and_what_slips(world: World, surveyed: 
         assert "lukker 30. september med 0 av 7 svar" in text
         assert "fra 15. oktober. Da glipper «Analyser og foreslå endringer» 22. oktober, AU 5. november og SSU" in text
         assert "Sju personer: Svar på undersøkelsen" in text
+    for address in ("/oversikt", "/saker"):
+        assert "Innen fristen" in _page(owner, address), "one state has one word"
     with counting(world.database) as again:
         owner.get("/oversikt")
     assert len(again.statements) < 20, "what was lived once is kept"
@@ -56,6 +58,9 @@ def test_a_leader_reads_who_has_the_ball_and_what_slips(world: World, surveyed: 
     world.clock.to(date(2026, 10, 26), 10)
     text = _page(owner, "/oversikt")
     assert "Én er over fristen" in text
+    assert "For liten tid senere" in text
+    assert "Frist gått ut" in text
+    assert "Frist gått ut" in _page(owner, "/saker")
     assert "Frister til og med 30. november" in text
     assert "for liten tid" in text
 

@@ -61,7 +61,7 @@ def test_trying_a_case_says_what_happens_and_keeps_nothing(owner: Client, world:
     assert "Ny frist" in page
     assert "20.\u00a0november" in page
     assert "18.\u00a0november" in page
-    assert "Tre virkedager igjen: Send innkalling innen 18.\u00a0november" in page
+    assert "Tre virkedager igjen: send innkalling innen 18.\u00a0november" in page
     assert "Planlagte e-poster som ikke endres: 1." in page
     assert (version(world, case), migrations(world)) == (1, [])
     assert world.instance(case.id).revision == case.revision

@@ -21,6 +21,7 @@ def test_a_case_that_au_sends_back_gets_another_meeting(world: World, surveyed: 
     case, owner = world.instance(surveyed).public_id, client_for(OWNER)
     address = f"/saker/{case}/nytt-mote"
     assert address not in page(owner.get(f"/saker/{case}"))
+    assert "Saken trenger ikke nytt møte" in page(owner.get(address))
     world.clock.to(AU, 12)
     world.complete_step(surveyed, "anchor_findings", "tilbake")
     assert address in page(owner.get(f"/saker/{case}"))

@@ -14,6 +14,7 @@ from engine import absences, identity
 from engine.identity import Person
 from engine.model import ProcessInstance, Step
 from web.formatting import Formatter, tallord
+from web.pages import case_status
 from web.pages.case_status import Status
 from web.pages.case_views import Ball, ball
 
@@ -25,6 +26,8 @@ class CaseCard:
     public_id: str
     title: str
     status: Status
+    #: What its plan will come to, where that is worth a warning.
+    ahead: Status | None
     ball: Ball
     if_nothing: str
     hurry: bool
@@ -71,7 +74,8 @@ def _card(standing: Standing, words: Formatter, instead: Mapping[int, str]) -> C
     return CaseCard(
         public_id=instance.public_id,
         title=instance.title,
-        status=_status(instance, has_ball, nobody),
+        status=case_status.of_case(standing, words.today),
+        ahead=None,
         ball=has_ball,
         if_nothing=_("Saken venter til den settes i gang igjen.")
         if standing.on_hold
@@ -79,16 +83,6 @@ def _card(standing: Standing, words: Formatter, instead: Mapping[int, str]) -> C
         hurry=nobody or has_ball.overdue,
         nobody=nobody,
     )
-
-
-def _status(instance: ProcessInstance, has_ball: Ball, nobody: bool) -> Status:
-    if instance.state == "suspended":
-        return Status(word=_("Satt på vent"), icon="pause", color="warning")
-    if nobody:
-        return Status(word=_("Ingen har ballen"), icon="pause", color="danger")
-    if has_ball.overdue:
-        return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
-    return Status(word=_("I rute"), icon="ferdig", color="success")
 
 
 def _if_nothing(steps: Sequence[Step], has_ball: Ball, nobody: bool, words: Formatter) -> str:

@@ -1,6 +1,6 @@
 """The list of cases: who has the ball in each, and until when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
@@ -8,10 +8,12 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from agreements.model import Case
+from agreements.standings import Standing
 from engine import absences, deployments, identity, user_tasks
 from engine.identity import Person
 from engine.model import ProcessDefinition, ProcessInstance, Step, UserTask
 from web.formatting import Formatter
+from web.pages import case_status
 from web.pages.case_status import Status
 from web.pages.case_views import Ball, ball
 
@@ -118,7 +120,7 @@ def _rows(session: Session, ids: Sequence[int], words: Formatter) -> dict[int, C
         has_ball = ball(steps.get(instance.id, []), tasks, instance, words, instead)
         result[instance.id] = CaseRow(
             public_id=instance.public_id, title=instance.title, process=process, number=number or "", ball=has_ball,
-            status=_status(instance, has_ball, words),
+            status=_status(_standing(instance, steps, tasks), words),
         )  # fmt: skip
     return result
 
@@ -136,20 +138,20 @@ def _waiting(session: Session, ids: Sequence[int]) -> tuple[dict[int, list[Step]
     return steps, tasks
 
 
-def _status(instance: ProcessInstance, has_ball: Ball | None, words: Formatter) -> Status:
+def _standing(
+    instance: ProcessInstance, steps: Mapping[int, list[Step]], tasks: Mapping[int, list[UserTask]]
+) -> Standing:
+    opened = steps.get(instance.id, [])
+    return Standing(instance=instance, steps=opened, tasks=tasks, has_incident=instance.open_incidents > 0)
+
+
+def _status(standing: Standing, words: Formatter) -> Status:
+    instance = standing.instance
     if instance.state == "completed":
         return Status(word=_("Ferdig %(day)s", day=_ended(instance, words)), icon="ferdig", color="success")
     if instance.state == "cancelled":
         return Status(word=_("Avsluttet %(day)s", day=_ended(instance, words)), icon="pause")
-    if instance.open_incidents:
-        return Status(word=_("Står stille"), icon="feil", color="danger")
-    if instance.state == "suspended":
-        return Status(word=_("Satt på vent"), icon="pause", color="warning")
-    if has_ball is not None and has_ball.overdue:
-        return Status(word=_("Frist gått ut"), icon="varsel", color="danger")
-    if has_ball is not None and has_ball.due is None and not has_ball.total and instance.wake_at is None:
-        return Status(word=_("Venter"), icon="venter")
-    return Status(word=_("I rute"), icon="ferdig", color="success")
+    return case_status.of_case(standing, words.today)
 
 
 def _ended(instance: ProcessInstance, words: Formatter) -> str:

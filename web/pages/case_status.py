@@ -1,6 +1,6 @@
 """Where a task stands, in words: its status, who has it, and which names a sentence says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -8,6 +8,7 @@ from types import MappingProxyType
 from flask_babel import gettext as _
 
 from agreements import standings
+from agreements.standings import Standing, State
 from engine.model import User, UserTask
 from web.formatting import Formatter, liste, tallord
 
@@ -30,6 +31,20 @@ class Holder:
 
     name: str
     notes: tuple[str, ...] = ()
+
+
+def of_case(standing: Standing, today: date) -> Status:
+    """How a running case stands: the same words on every page."""
+    return _CASES[standing.state(today)]()
+
+
+_CASES: Mapping[State, Callable[[], Status]] = {
+    "on_hold": lambda: Status(word=_("Satt på vent"), icon="pause", color="warning"),
+    "nobody": lambda: Status(word=_("Står stille"), icon="feil", color="danger"),
+    "late": lambda: Status(word=_("Frist gått ut"), icon="varsel", color="danger"),
+    "in_time": lambda: Status(word=_("Innen fristen"), icon="ferdig", color="success"),
+    "waits": lambda: Status(word=_("Venter"), icon="venter"),
+}
 
 
 def is_overdue(task: UserTask, day: date) -> bool:

@@ -1,7 +1,7 @@
 """The year of a case: what was planned, what happened, what is left; made ready for `web.timeline`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -228,7 +228,7 @@ def view(
     today = words.today
     shown = [stage for stage in found if stage.plan or stage.rows]
     rows = [row for stage in shown if (row := _row(stage, calendar, today, words)).planned or row.actual]
-    drawing = drawn(_grouped(rows), meetings, words)
+    drawing = drawn(_grouped(rows), meetings.items(), words)
     return TimelineView(
         verdict=_verdict(shown, calendar, words), title=_("Tidslinje for %(case)s", case=title),
         about=_about(shown, meetings, words), drawing=drawing, items=tuple(_items(shown, meetings, calendar, words)),
@@ -241,9 +241,9 @@ def row_of(stage: Stage, name: str, calendar: Calendar, words: Formatter) -> Row
     return found if found.planned or found.actual else None
 
 
-def drawn(rows: Sequence[Row], meetings: Mapping[str, date], words: Formatter) -> Drawing | None:
+def drawn(rows: Sequence[Row], meetings: Iterable[tuple[str, date]], words: Formatter) -> Drawing | None:
     """The drawing of these rows, however many; `meetings` are names and days."""
-    marks = [Meeting(label=f"{name} {words.day_short(day)}", day=day) for name, day in meetings.items()]
+    marks = [Meeting(label=f"{name} {words.day_short(day)}", day=day) for name, day in meetings]
     return draw(
         rows, marks, words.today,
         month=words.month_short,
@@ -260,7 +260,7 @@ def _verdict(found: Sequence[Stage], calendar: Calendar, words: Formatter) -> st
         return _("«%(step)s» er %(over)s.", step=late[0].name, over=words.over(due))
     if not waiting:
         return ""
-    sentences = [_("Saken er i rute.")]
+    sentences = [_("Saken er innen fristen.")]
     by_days: dict[int, list[str]] = {}
     for stage in waiting:
         if stage.plan and stage.plan.due:

@@ -14,6 +14,7 @@ from engine.model import ProcessInstance, Step, User, UserTask
 from notifications import alarm
 from notifications.model import Delivery
 from notifications.rules import kind
+from notifications.wording import inside
 from web.formatting import Formatter, sitat, tallord
 from web.pages.case_status import Status
 
@@ -333,23 +334,24 @@ def subject_of(mail: Mail, words: Formatter) -> str:
     if mail.subject:
         return mail.subject
     due = words.dag(mail.due_date) if mail.due_date else ""
+    step = inside(mail.step)
     before = mail.rule.partition(":")[2]
     if kind(mail.rule) == "reminder":
-        return _reminder(mail.step, int(before) if before.isdigit() else 0, due)
+        return _reminder(step, int(before) if before.isdigit() else 0, due)
     known = {
-        "assigned": _("Ny oppgave: %(step)s", step=mail.step),
-        "remind_now": _("Påminnelse: %(step)s", step=mail.step),
-        "overdue": _("Fristen er gått ut: %(step)s", step=mail.step),
-        "due_changed": _("Ny frist %(due)s: %(step)s", due=due, step=mail.step),
-        "approval": _("Til godkjenning: %(step)s", step=mail.step),
-        "sent_back": _("Sendt tilbake: %(step)s", step=mail.step),
-        "escalation": _("Over fristen: %(step)s", step=mail.step),
+        "assigned": _("Ny oppgave: %(step)s", step=step),
+        "remind_now": _("Påminnelse: %(step)s", step=step),
+        "overdue": _("Fristen er gått ut: %(step)s", step=step),
+        "due_changed": _("Ny frist %(due)s: %(step)s", due=due, step=step),
+        "approval": _("Til godkjenning: %(step)s", step=step),
+        "sent_back": _("Sendt tilbake: %(step)s", step=step),
+        "escalation": _("Over fristen: %(step)s", step=step),
         "incident": _("Saken står stille"),
         "dates_changed": _("Nye datoer"),
         "invitation": _("Møteinnkalling"),
         "uncovered": _("Borte uten stedfortreder"),
         "leader_week": _("Ukas oversikt"),
-        "more_time_answered": _("Svar på ønske om mer tid: %(step)s", step=mail.step),
+        "more_time_answered": _("Svar på ønske om mer tid: %(step)s", step=step),
     }
     return known.get(kind(mail.rule), mail.step)
 

@@ -62,10 +62,8 @@ def overview(
 def _with_slip(card: CaseCard, slip: Slip | None, words: Formatter) -> CaseCard:
     if slip is None or card.nobody:
         return card
-    status = card.status
-    if slip.too_late is not None and not card.hurry:
-        status = Status(word=_("For liten tid"), icon="varsel", color="warning")
-    return replace(card, if_nothing=in_words(slip, words), status=status)
+    tight = Status(word=_("For liten tid senere"), icon="varsel", color="warning") if slip.too_late else None
+    return replace(card, if_nothing=in_words(slip, words), ahead=tight)
 
 
 def in_words(slip: Slip, words: Formatter) -> str:

@@ -17,8 +17,8 @@ from engine.errors import InvalidInput, NotAllowed, NotFound
 from engine.model import Community
 from web import moves
 from web.context import acting, calendar, community, db, formatter, person, today
+from web.formatting import nbsp
 from web.pages import case_cards
-from web.pages.start_views import nbsp
 
 pages = Blueprint("meetings", __name__, url_prefix="/moter")
 

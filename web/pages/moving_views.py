@@ -14,9 +14,8 @@ from agreements.moving import CasePreview, Choice, Option, Outcome, Preview
 from engine.calendar import Calendar
 from engine.model import ProcessInstance, User
 from engine.planning import PlannedStep
-from web.formatting import Formatter, antall, liste, sitat
+from web.formatting import Formatter, antall, liste, nbsp, sitat
 from web.pages import case_facts, moving_waits
-from web.pages.start_views import nbsp
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 

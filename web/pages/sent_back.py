@@ -49,6 +49,8 @@ class Row:
 def choose(id: str) -> ResponseReturnValue:
     """Choose where a case that was sent back goes; see what follows; move it."""
     instance = act_forms.own(db(), person(), id)
+    if not sent_back.is_sent_back(db(), instance):
+        return act_forms.page("not_sent_back.html", instance, status=409)
     around = world(services().notifications, now())
     offers = sent_back.offers(db(), instance, actor=person(), now=now(), world=around)
     if act_forms.is_shown():

@@ -15,10 +15,9 @@ from engine import deployments, hand_dates
 from engine.calendar import Calendar
 from engine.errors import InvalidInput
 from engine.model import ProcessDefinition, ProcessInstance
-from web.formatting import dag, dato, liste, tallord
+from web.formatting import dag, dato, liste, nbsp, tallord
 from web.pages import start_state
 from web.pages.start_state import StartState
-from web.pages.start_views import nbsp
 from web.plans import CasePlan, Step
 
 _SENTENCES = re.compile(r"(?<=\.) (?=[A-ZÆØÅ«])")

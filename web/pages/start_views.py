@@ -1,6 +1,5 @@
 """What the first pages of a start show: processes, meetings to choose among, and people to ask."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,27 +9,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from agreements import bodies, parties, start_needs
-from agreements.dates import MONTHS
 from agreements.model import EVERY_PROCESS, Body, Meeting, StartDefault
 from agreements.start_needs import BODY_NAME, Needs
 from agreements.starting import chosen_meetings
 from engine import deployments
 from engine.calendar import Calendar
 from engine.errors import EngineError
-from engine.form_answers import NBSP
 from engine.identity import Person
 from engine.model import Community, Group, Membership, ProcessDefinition, User
-from web.formatting import dato
+from web.formatting import dato, nbsp
 from web.pages.start_state import StartState
 
 OTHER, NONE = "annen", "ingen"
-_DATES = re.compile(rf"(\d{{1,2}}\.) ({'|'.join(MONTHS)})")
-
-
-def nbsp(text: str) -> str:
-    """The text with its dates kept on one line."""
-    return _DATES.sub(rf"\1{NBSP}\2", text)
-
 
 # --- Hva ----------------------------------------------------------------------------------------------
 

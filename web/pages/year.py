@@ -144,7 +144,7 @@ def _rows(
 def _drawings(rows: Sequence[tuple[str, Row]], meetings: Sequence[tuple[str, date]], words: Formatter) -> list[Drawing]:
     """The rows in drawings that each fit a page."""
     sheets = [list(_with_headings(rows[at : at + ROWS])) for at in range(0, len(rows), ROWS)]
-    drawings = [case_timeline.drawn(sheet, dict(meetings), words) for sheet in sheets]
+    drawings = [case_timeline.drawn(sheet, meetings, words) for sheet in sheets]
     return [drawing for drawing in drawings if drawing is not None]
 
 
@@ -209,10 +209,10 @@ def _entry(stage: Stage, case: ProcessInstance, calendar: Calendar) -> Entry:
 
 
 def _meetings(session: Session, body: Body | None, year: int) -> tuple[tuple[str, date], ...]:
-    """The body's meetings of the year, numbered where there are several."""
+    """The body's meetings of the year."""
     if body is None:
         return ()
     query = select(Meeting.date).where(
         Meeting.body_id == body.id, Meeting.date >= date(year, 1, 1), Meeting.date <= date(year, 12, 31)
     )
-    return tuple((f"{body.short_name} {d.day}.{d.month}.", d) for d in session.scalars(query.order_by(Meeting.date)))
+    return tuple((body.short_name, d) for d in session.scalars(query.order_by(Meeting.date)))
