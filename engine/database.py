@@ -4,6 +4,7 @@ SQLite serves one process: a transaction takes a process-wide lock and begins IM
 instead of failing on a busy file. PostgreSQL locks rows. `reading()` never writes.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,8 @@ from sqlalchemy.util import LRUCache
 
 #: How many compiled statements are kept for an address.
 _STATEMENTS = 1_000
+#: How many others may open a new file of SQLite's in the same moment.
+_MEETINGS = 20
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -173,9 +176,25 @@ def _prepare_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:
     # The driver's own transaction handling begins too late; we say BEGIN ourselves.
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
+    cursor.execute("PRAGMA busy_timeout=10000")
+    _write_ahead(cursor)
+    for pragma in ("foreign_keys=ON", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Have the file keep a write-ahead log. Of two that open a new file at once, SQLite refuses one without waiting."""
+    for _attempt in range(_MEETINGS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Waits until the other is done; a file that can't be written says so here.
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("COMMIT")
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,5 +1,9 @@
 """Databases for one address share what was compiled, and nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
 from sqlalchemy import event, inspect, select
 
 from engine.database import Database, append
@@ -26,6 +30,20 @@ def test_a_second_database_in_memory_is_empty_and_compiles_nothing_again() -> No
         assert session.scalars(select(Community.key)).all() == []
     assert set(compiled) == known
     assert len(asked) == told
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    def opens(url: str, together: Barrier) -> str:
+        database = Database(url)
+        together.wait()
+        with database.engine.connect() as connection:
+            return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(40):
+            together = Barrier(6)
+            opened = [pool.submit(opens, f"sqlite:///{tmp_path}/{number}.db", together) for _ in range(6)]
+            assert {each.result() for each in opened} == {"wal"}
 
 
 def test_an_appended_row_is_seen_by_a_query_of_its_table_and_by_no_one_else_before_the_commit(world: World) -> None:
