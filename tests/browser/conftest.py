@@ -74,7 +74,10 @@ class Site:
 
     def visit(self, key: str | None, *, size: dict[str, int] = WIDE) -> Page:
         """A browser of its own, signed in as `key` through the page where one chooses who one is."""
-        context = self.browser.new_context(viewport=size, locale="nb-NO", base_url=self.address)
+        # What opens slowly lies over what follows it, and axe would look at that.
+        context = self.browser.new_context(
+            viewport=size, locale="nb-NO", base_url=self.address, reduced_motion="reduce"
+        )
         self.contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
