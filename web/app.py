@@ -48,6 +48,7 @@ from web.pages import (
     year,
 )
 from web.services import Services
+from web.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
 LOCALES = ("nb", "en")
@@ -55,83 +56,34 @@ CSP = (
     "default-src 'self'; img-src 'self' data:; font-src 'self'; style-src 'self'; script-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; frame-src 'self'"
 )
+#: Everything that is read in a browser.
+_PAGES: tuple[Any, ...] = (
+    auth.pages, tasks.pages, cases.pages, starting.pages, rehearsal.pages, year.pages, bounces.pages, deliveries.pages,
+    leader.pages, meetings.pages, moving.pages, more_time.pages, agreements.pages, models.pages, model_trial.pages,
+    migration.pages, about.pages, demo.pages, operations.pages, health.pages, links.pages, respondents.pages,
+    respondents.owners, absence.pages, calendar_feeds.pages, my_notifications.pages, mail_texts.pages,
+)  # fmt: skip
 csrf = CSRFProtect()
 log = logging.getLogger(__name__)
 
 
 def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
     """The web application. Starts no clock and opens no connection; `pulse` is of the clock that turns beside it."""
-    settings = services.settings
     app = APIFlask(
-        "web",
-        title="Avtaleflyt",
-        version="1",
-        static_folder=str(STATIC),
-        docs_path=None,
+        "web", title="Avtaleflyt", version="1", static_folder=str(STATIC), docs_path=None,
         spec_path="/api/v1/openapi.json",
-    )
-    app.config.update(
-        SECRET_KEY=settings.signing_key(),
-        SECRET_KEY_FALLBACKS=[k for k in settings.secret_key_fallbacks.split(",") if k],
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.secure_cookies,
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
-        MAX_CONTENT_LENGTH=settings.max_upload_mb * 1_000_000,
-        MAX_FORM_MEMORY_SIZE=2_000_000,
-        SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # built files are named by their content
-        WTF_CSRF_TIME_LIMIT=None,
-        BABEL_DEFAULT_LOCALE="nb",
-        BABEL_TRANSLATION_DIRECTORIES=str(Path(__file__).parent / "translations"),
-    )
+    )  # fmt: skip
+    app.config.update(_config(services.settings))
     app.extensions["avtaleflyt"] = services
     metrics.register(app, services, pulse)
     csrf.init_app(app)
     auth.login_manager.init_app(app)
     auth.login_manager.login_view = "auth.login"
     Babel(app, locale_selector=locale)
-    for module in (
-        auth,
-        tasks,
-        cases,
-        starting,
-        rehearsal,
-        year,
-        bounces,
-        deliveries,
-        leader,
-        meetings,
-        moving,
-        more_time,
-        agreements,
-        models,
-        model_trial,
-        migration,
-        about,
-        demo,
-        operations,
-        health,
-        links,
-        respondents,
-        absence,
-        calendar_feeds,
-        my_notifications,
-        mail_texts,
-    ):
-        module.pages.enable_openapi = False
-        app.register_blueprint(module.pages)
-    owners: Any = respondents.owners  # APIFlask reads the attribute of blueprints that are not its own, too
-    owners.enable_openapi = False
-    app.register_blueprint(owners)
-    csrf.exempt(api.blueprint)
-    csrf.exempt(bounces.pages)  # what arrives there is signed
-    for by_link in (links.pages, respondents.pages):
-        csrf.exempt(by_link)  # their forms are bound to their link, and need no cookie
-    app.register_blueprint(api.blueprint)
-    csrf.exempt(my_notifications.answer)  # mail programs call it by themselves; its address is signed
+    _add_pages(app)
     errors.register(app)
     app.before_request(_begin)
-    guesses.register(app, settings)
+    guesses.register(app, services.settings)
     compression.register(app, STATIC)
     app.after_request(_headers)
     logs.register(app)
@@ -140,6 +92,37 @@ def create_app(services: Services, pulse: Pulse | None = None) -> APIFlask:
     app.jinja_env.globals["asset"] = asset
     app.context_processor(_page_context)
     return app
+
+
+def _config(settings: Settings) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": settings.signing_key(),
+        "SECRET_KEY_FALLBACKS": [k for k in settings.secret_key_fallbacks.split(",") if k],
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.secure_cookies,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "MAX_CONTENT_LENGTH": settings.max_upload_mb * 1_000_000,
+        "MAX_FORM_MEMORY_SIZE": 2_000_000,
+        "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,  # built files are named by their content
+        "WTF_CSRF_TIME_LIMIT": None,
+        "BABEL_DEFAULT_LOCALE": "nb",
+        "BABEL_TRANSLATION_DIRECTORIES": str(Path(__file__).parent / "translations"),
+    }
+
+
+def _add_pages(app: APIFlask) -> None:
+    """The pages and the API; forms carry a token against forgery, except where something else binds them."""
+    for blueprint in _PAGES:
+        # APIFlask reads the attribute of blueprints that are not its own, too.
+        blueprint.enable_openapi = False
+        app.register_blueprint(blueprint)
+    app.register_blueprint(api.blueprint)
+    csrf.exempt(api.blueprint)
+    csrf.exempt(bounces.pages)  # what arrives there is signed
+    csrf.exempt(my_notifications.answer)  # mail programs call it by themselves; its address is signed
+    for by_link in (links.pages, respondents.pages):
+        csrf.exempt(by_link)  # their forms are bound to their link, and need no cookie
 
 
 def locale() -> str:

@@ -20,7 +20,7 @@ from web.commands import START_NAMES
 from web.context import calendar, community, db, now, person, services, today
 from web.model_trials import trial
 from web.pages import agreement_tree, incident_words, model_words, start_plan, start_views
-from web.pages.model_drafts import pages
+from web.pages.model_drafts import pages as pages
 from web.pages.start_state import StartState
 
 
