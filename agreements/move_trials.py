@@ -89,7 +89,7 @@ class _Trial:
 
     def __init__(self, session: Session, instance: ProcessInstance, actor: Person, now: datetime, world: World) -> None:
         self._session = session
-        self._instance_id = instance.id
+        self._instance, self._instance_id = instance, instance.id
         self._actor = actor
         self._moment = now
         self._world = world
@@ -136,7 +136,7 @@ class _Trial:
 
         lived = rehearsing.continue_case(
             self._session, self._instance_id, now=self._moment, change=changed, functions=self._world.functions,
-            also=(*_register(self._session, self._instance_id), *self._world.also(self._instance_id)),
+            also=(*_register(self._session, self._instance_id), *self._world.also(self._instance)),
         )  # fmt: skip
         try:
             planned = planning.steps(lived)

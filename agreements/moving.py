@@ -67,7 +67,7 @@ class World:
     """What a copy of a case needs beyond the engine's rows: given by whoever composes the program."""
 
     functions: Mapping[str, Function]
-    also: Callable[[int], Sequence[Copied]] = lambda instance_id: ()
+    also: Callable[[ProcessInstance], Sequence[Copied]] = lambda instance: ()
     look: Look = _nothing
 
 

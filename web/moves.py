@@ -9,14 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
-from agreements.model import Invitation
 from agreements.moving import World
 from engine import deployments, places, process_instances
 from engine.identity import Person
 from engine.model import ProcessInstance, Step, UserTask
 from engine.rehearsing import Copied
-from notifications import reconciling
-from notifications.model import Delivery, MailPreference
+from notifications import copied, reconciling
+from notifications.model import Delivery
 from notifications.moves import MOVED
 from notifications.rules import kind
 from notifications.settings import NotificationSettings
@@ -54,13 +53,8 @@ def world(settings: NotificationSettings, now: datetime) -> World:
         reconciling.reconcile(session, instance.id, now=now, settings=settings)
         return dict((*_timers(session, instance, now), *_mails(session, instance, now), *_entries(session, instance)))
 
-    def also(instance_id: int) -> Sequence[Copied]:
-        community = select(ProcessInstance.community_id).where(ProcessInstance.id == instance_id).scalar_subquery()
-        return (
-            (MailPreference, MailPreference.community_id == community),
-            (Invitation, Invitation.instance_id == instance_id),
-            (Delivery, Delivery.instance_id == instance_id),
-        )
+    def also(instance: ProcessInstance) -> Sequence[Copied]:
+        return *copied.of_community(instance.community_id), *copied.of_case(instance.id)
 
     return World(functions=FUNCTIONS, also=also, look=look)
 

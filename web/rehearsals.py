@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from agreements.functions import FUNCTIONS
-from agreements.model import Body, Invitation, Meeting, MoreTimeRequest, Move, MoveNotice
+from agreements.model import Body, Meeting
 from agreements.starting import Prepared
 from engine import deployments, identity, places, planning, process_instances, reasons, rehearsing
 from engine.database import Database
@@ -24,8 +24,8 @@ from engine.identity import Person
 from engine.model import Group, ProcessInstance, Step, User, UserTask
 from engine.planning import PlannedStep
 from engine.rehearsing import Copied, Onlooker, Rehearsal, Scenario, StartArguments
-from notifications import delivery, reconciling
-from notifications.model import Delivery, MailPreference, MailText
+from notifications import copied, delivery, reconciling
+from notifications.model import Delivery
 from notifications.settings import NotificationSettings
 
 #: When somebody never answers and no deadline ends that, so long is waited for what is still to be sent.
@@ -118,7 +118,7 @@ def of_start(
         owner=owner.key if owner is not None and group.id in owner.group_ids else None,
     )  # fmt: skip
     onlooker = Onlooker(elapsed=watching.elapsed, happened=watching.happened)
-    also = _of_people(prepared.definition.community_id)
+    also = copied.of_community(prepared.definition.community_id)
     lived = rehearsing.rehearse(
         session, start, now=now, also=also, scenario=scenario, functions=FUNCTIONS, onlooker=onlooker
     )
@@ -138,31 +138,16 @@ def of_case(
     onlooker = Onlooker(elapsed=watching.elapsed, happened=watching.happened)
     lived = rehearsing.continue_case(
         session, instance.id, now=now, scenario=scenario, functions=FUNCTIONS, onlooker=onlooker,
-        also=(*_of_people(instance.community_id), *_of_what_was_said(instance)),
+        also=(
+            *_register(instance.community_id), *copied.of_community(instance.community_id), *copied.of_case(instance.id)
+        ),
     )  # fmt: skip
     return _told(lived, watching, now)
 
 
-def _of_people(community_id: int) -> tuple[Copied, ...]:
-    """What decides when and in which words people are told."""
-    return (
-        (MailPreference, MailPreference.community_id == community_id),
-        (MailText, MailText.community_id == community_id),
-    )
-
-
-def _of_what_was_said(instance: ProcessInstance) -> tuple[Copied, ...]:
-    """The case's mails, and what they speak of beside its steps: moves, answers to who asked for time, invitations."""
-    moves = select(MoveNotice.move_id).where(MoveNotice.instance_id == instance.id)
-    return (
-        (Body, Body.community_id == instance.community_id),
-        (Meeting, Meeting.community_id == instance.community_id),
-        (Move, Move.id.in_(moves)),
-        (MoveNotice, MoveNotice.instance_id == instance.id),
-        (MoreTimeRequest, MoreTimeRequest.instance_id == instance.id),
-        (Invitation, Invitation.instance_id == instance.id),
-        (Delivery, Delivery.instance_id == instance.id),
-    )
+def _register(community_id: int) -> tuple[Copied, ...]:
+    """The bodies and their meetings, which mails name."""
+    return (Body, Body.community_id == community_id), (Meeting, Meeting.community_id == community_id)
 
 
 # --- looking on -------------------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from sqlalchemy import select
 from agreements.model import Meeting
 from engine import absences
 from engine.absences import Period
+from engine.model import ProcessInstance
 from notifications.model import Delivery
 from tests.world import World
+from web import rehearsals
 from web.formatting import antall
 
 OWNER = "sekretariatet"
@@ -115,3 +117,26 @@ def test_only_the_secretariat_moves_meetings(world: World, client_for: Client) -
     larvik = client_for("radgiver.larvik")
     assert "/flytt" not in page(larvik.get(f"/moter/{ssu(world)}"))
     page(larvik.get(f"/moter/{ssu(world)}/flytt?til=2026-12-04"), 403)
+
+
+def test_a_rehearsal_knows_that_a_move_over_several_cases_was_said(
+    world: World, client_for: Client, services: Any
+) -> None:
+    owner, address = client_for(OWNER), f"/moter/{ssu(world)}/flytt"
+    cases = [world.start(), world.start(title="Evaluering nummer to")]
+
+    def rehearsed(case: int) -> list[tuple[str, str]]:
+        with world.database.reading() as session:
+            instance = session.get_one(ProcessInstance, case)
+            lived = rehearsals.of_case(session, instance, now=world.clock(), settings=services.notifications)
+        return sorted((mail.address, mail.text) for mail in lived.mails if mail.rule == "dates_changed")
+
+    text = page(owner.get(f"{address}?til=2026-12-04"))
+    assert owner.post(address, data={**fields(text), "reason": "Salen er opptatt"}).status_code == 303
+    first, second = map(rehearsed, cases)
+    letters = [mail for mail in sent(world, services) if mail.rule == "dates_changed"]
+    # Before they have left, the first case says them, about both; afterwards nobody says them again.
+    assert first == sorted((mail.address, (mail.body_text or "").strip()) for mail in letters) != []
+    assert any("Evaluering nummer to" in text for _, text in first)
+    assert second == []
+    assert [rehearsed(case) for case in cases] == [[], []]
